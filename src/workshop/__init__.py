@@ -1,0 +1,5 @@
+"""The course's kit: what labs, jobs and the `workshop` command are made of.
+
+Layers, each importing only those below it: cli > course, report > jobs, checkpoints > aws > datasets, settings, errors.
+ml stands apart: it knows no AWS, HTTP or notebooks.
+"""

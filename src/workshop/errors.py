@@ -1,7 +1,8 @@
 """Errors a person can act on: what happened, why, and the command that mends it.
 
 Try it:  workshop run no-such-job
-An error of this family is printed as two lines, without a traceback; every other exception keeps its traceback.
+An error of this family is printed as two lines, without a traceback, in a terminal and in a notebook; every other
+exception keeps its traceback.
 """
 
 
@@ -21,6 +22,10 @@ class WorkshopError(Exception):
 
     def __str__(self) -> str:
         return f"error: {self.message}" + (f"\n  fix: {self.remedy}" if self.remedy else "")
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of this error: the two lines, and not where in our code it was noticed."""
+        return str(self).splitlines()
 
 
 class SettingsError(WorkshopError):

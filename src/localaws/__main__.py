@@ -1,0 +1,61 @@
+"""The local AWS in the foreground.
+
+Try it:  python -m localaws serve --state-dir .workshop --port 4566 --environment workshop=.venvs/workshop
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from localaws import daemon
+from localaws.errors import LocalAwsError
+from localaws.server import Options
+
+
+def _environment(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
+    return name, Path(folder).absolute()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localaws", description="AWS on this machine.")
+    serve = parser.add_subparsers(dest="command", required=True).add_parser(
+        "serve", help="serve in the foreground until SIGTERM"
+    )
+    serve.add_argument("--state-dir", type=Path, required=True, help="folder that keeps state over restarts")
+    serve.add_argument("--port", type=int, required=True, help="port on the loopback address")
+    serve.add_argument("--region", default="us-east-1", help="region of clients that name none")
+    serve.add_argument("--engine", choices=("auto", "process", "docker"), default="auto")
+    serve.add_argument(
+        "--environment",
+        type=_environment,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="virtual environment that images with the label workshop.environment=NAME run in",
+    )
+    serve.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve; exit status 1 with two lines for an expected failure."""
+    given = _parser().parse_args(argv)
+    options = Options(
+        given.state_dir.absolute(), given.port, given.region, given.engine, dict(given.environment)
+    )
+    try:
+        daemon.serve_here(options, given.ready_fd)
+    except LocalAwsError as error:
+        print(error, file=sys.stderr)
+        if given.ready_fd is not None:
+            os.write(given.ready_fd, f"{type(error).__name__}\n{error.message}\n{error.remedy}".encode())
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

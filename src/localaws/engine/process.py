@@ -1,0 +1,195 @@
+"""Run containers as processes of this machine.
+
+Try it:  WORKSHOP_ENGINE=process workshop up
+An image's entry point runs in the virtual environment that its label `workshop.environment` names, in a fresh
+folder that stands for its working directory, under a supervisor that ends everything with it.
+
+What it can't show: other users, a root file system and image layers, network isolation, CPU shares. A process
+can't have its port mapped, so each container gets a loopback address of its own in WORKSHOP_BIND_ADDRESS, on
+which it keeps its container ports; where only 127.0.0.1 exists (macOS), containers share it and its ports.
+"""
+
+import json
+import random
+import secrets
+import shutil
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from localaws.engine import (
+    ENVIRONMENT_LABEL,
+    Binding,
+    CannotCreate,
+    CannotPull,
+    ContainerSpec,
+    EngineError,
+    Image,
+)
+from localaws.engine.container import ProcessContainer
+from localaws.engine.forward import LOOPBACK, Forwarder
+from localaws.engine.images import RegistryImages
+from localaws.engine.launch import launch
+from localaws.engine.memory import KernelLimit, limit
+from localaws.engine.surroundings import arguments, prepare_folder, variables
+
+
+class ProcessEngine:
+    """Starts containers as supervised process trees and knows all that are alive."""
+
+    name = "process"
+
+    def __init__(
+        self,
+        state_dir: Path,
+        environments: Mapping[str, Path],
+        images: RegistryImages,
+        passed_on: Mapping[str, str],
+    ) -> None:
+        self.closing = False
+        self.folder = state_dir
+        self._environments = {name: path.absolute() for name, path in environments.items()}
+        self._images = images
+        self._passed_on = dict(passed_on)
+        self._forwarder = Forwarder()
+        self._containers: dict[str, ProcessContainer] = {}
+        self._lock = threading.Lock()
+
+    def pull(self, reference: str) -> Image:
+        """Find an image; one without a known environment can't be run here and is refused by name."""
+        image = self._images.pull(reference)
+        label = image.labels.get(ENVIRONMENT_LABEL)
+        if label not in self._environments:
+            raise CannotPull(
+                f"{reference} has no label {ENVIRONMENT_LABEL}, which the process engine needs"
+                if label is None
+                else f"{reference} wants the environment {label!r}; there are {sorted(self._environments)}",
+                "build the image with `workshop build`, or set up its environment with `make setup`",
+            )
+        if not (self._environments[label] / "bin").is_dir():
+            raise CannotPull(
+                f"{reference} wants the environment {label!r}, and {self._environments[label]} is none",
+                "make setup",
+            )
+        return image
+
+    def endpoint_inside(self, endpoint: str) -> str:
+        """Processes share this machine's loopback address with the server."""
+        return endpoint
+
+    def new_address(self) -> str:
+        """An unused address of 127.0.0.0/8, or 127.0.0.1 where the system has no other."""
+        address = f"127.{random.randint(64, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError:
+                return LOOPBACK
+        return address
+
+    def start(self, spec: ContainerSpec) -> ProcessContainer:
+        """Start the entry point; returns when it runs, raises EngineError when it can't."""
+        if self.closing:
+            raise EngineError("the local AWS is stopping")
+        identifier = secrets.token_hex(32)
+        folder = self.folder / identifier[:12]
+        label = (spec.image_config.get("Labels") or {}).get(ENVIRONMENT_LABEL, "")
+        address = spec.address or (LOOPBACK if spec.network == "host" else self.new_address())
+        command = arguments(spec)
+        bindings: list[Binding] = []
+        group = limit(identifier[:12], spec.memory_mib) if spec.memory_mib else None
+        try:
+            prepare_folder(spec, folder)
+            environment = variables(spec, folder, self._environments[label], address, self._passed_on)
+            self._bind(spec, address, bindings)
+            started = launch(command, environment, folder / "work", group)
+        except BaseException:
+            self._release(folder, bindings if spec.network != "host" else [], group)
+            raise
+        container = ProcessContainer(
+            identifier, spec, address, bindings, started, group, folder, environment, self._forget
+        )
+        with self._lock:
+            self._containers[identifier] = container
+        (folder / "supervisor.json").write_text(json.dumps(_signature(started.supervisor.pid)))
+        container.watch()
+        return container
+
+    def _bind(self, spec: ContainerSpec, address: str, bindings: list[Binding]) -> None:
+        """Make the container's ports reachable, adding to `bindings`; in Docker's words when one is taken."""
+        for port in spec.ports if spec.network != "awsvpc" else ():
+            if port.protocol != "tcp":
+                raise CannotCreate(f"port {port.container_port}/{port.protocol}: only tcp is emulated")
+            if spec.network == "host":
+                bindings.append(Binding(port.container_port, port.container_port, LOOPBACK))
+                continue
+            try:
+                host_port = self._forwarder.open(port.host_port, address, port.container_port)
+            except OSError as error:
+                raise EngineError(
+                    "Error response from daemon: failed to set up port mapping: "
+                    f"Bind for {LOOPBACK}:{port.host_port} failed: {error.strerror}",
+                    "use host port 0, which maps to any free port",
+                ) from error
+            bindings.append(Binding(port.container_port, host_port, LOOPBACK))
+
+    def _forget(self, container: ProcessContainer) -> None:
+        with self._lock:
+            self._containers.pop(container.id, None)
+        bindings = [] if container.spec.network == "host" else container.bindings
+        self._release(container.folder, bindings, container.group)
+
+    def _release(self, folder: Path, bindings: list[Binding], group: KernelLimit | None) -> None:
+        for binding in bindings:
+            self._forwarder.close(binding.host_port)
+        if group:
+            group.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def remove_volumes(self, folder: Path) -> None:
+        """Remove the folders that stood for a task's volumes."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def clean_orphans(self) -> int:
+        """End what a killed server left, which is mostly nothing: supervisors end by themselves."""
+        import psutil
+
+        ended = 0
+        for note in self.folder.glob("*/supervisor.json"):
+            if note.parent.name in {identifier[:12] for identifier in self._containers}:
+                continue
+            written = json.loads(note.read_text() or "{}")
+            if written and _signature(written["pid"]) == written:
+                tree = psutil.Process(written["pid"])
+                for process in [*tree.children(recursive=True), tree]:
+                    process.kill()
+                    ended += 1
+            shutil.rmtree(note.parent, ignore_errors=True)
+        return ended
+
+    def stop_all(self, timeout_seconds: float = 5.0) -> None:
+        """Stop every container at once; none can be started afterwards."""
+        self.closing = True
+        with self._lock:
+            containers = list(self._containers.values())
+
+        def end(container: ProcessContainer) -> None:
+            container.stop(timeout_seconds)
+            container.remove()
+
+        stoppers = [threading.Thread(target=end, args=(each,)) for each in containers]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join()
+
+
+def _signature(pid: int) -> dict[str, float]:
+    """A process by its id and its start, since ids are used again; empty if there is none."""
+    import psutil
+
+    try:
+        return {"pid": pid, "started": psutil.Process(pid).create_time()}
+    except psutil.Error:
+        return {}

@@ -1,0 +1,20 @@
+"""Learning from pictures, the same in MXNet and in Keras.
+
+Try it:  python -c "from workshop.ml import profiles; print(profiles.PROFILES)"
+
+    pictures      labelled pictures as arrays: read, split, decode
+    augmentation  what training changes in a picture, and the numbers a network sees
+    architecture  our network as a table of weights: names, shapes, first values
+    profiles      how long and how hard to train
+    training      the loop, its progress lines and, in saved_state, where a killed run goes on
+    inference     from pictures, or photos of any size, to probabilities
+    network       train, predict, save, load: the same functions in MXNet and in Keras
+    artefact      trained weights with their metadata, in open formats, for both frameworks
+    squeezenet    the network trained on ImageNet, read from 0.66 MB, in both frameworks
+    transfer      new classes on top of SqueezeNet's features
+    verdict       from probabilities to words: top 5, cat or not
+    metrics       accuracy, AUC, confusion matrix
+    figures       learning curves and classified pictures
+
+Knows no AWS, no HTTP and no notebooks, and loads a framework only when a function that needs it is called.
+"""

@@ -1,0 +1,219 @@
+"""What the templates' resources cost, computed from the templates before anything is made.
+
+Try it:  python -c "from workshop.aws import costs; print(costs.estimate(['cluster'], minutes=60).table())"
+Prices are those of cloudformation/prices.toml: recalled list prices, so everything is an estimate. What is
+paid by the hour comes from the resources, what is paid by use from that file's assumptions. Asks AWS nothing.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workshop.aws import templates
+from workshop.aws.stacks import COURSE
+from workshop.aws.templates import Template
+from workshop.errors import AwsError
+
+MINUTES_PER_MONTH = 730 * 60  # AWS's month of hourly prices has 730 hours
+
+# Types that cost nothing in themselves; a type that is neither here nor in PRICED is named in the notes.
+FREE = frozenset(
+    {
+        "AWS::EC2::InternetGateway",
+        "AWS::EC2::LaunchTemplate",
+        "AWS::EC2::Route",
+        "AWS::EC2::RouteTable",
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPC",
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::ECS::CapacityProvider",
+        "AWS::ECS::Cluster",
+        "AWS::ECS::ClusterCapacityProviderAssociations",
+        "AWS::Events::Rule",  # events of AWS's own services are free
+        "AWS::IAM::InstanceProfile",
+        "AWS::IAM::Role",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
+        "AWS::S3::BucketPolicy",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of an estimate: quantity is in unit, for the whole time."""
+
+    what: str
+    quantity: float
+    unit: str
+    usd: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate for a number of minutes; notes say what it leaves out or takes from elsewhere."""
+
+    items: tuple[Item, ...]
+    minutes: float
+    region: str
+    as_of: str
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def usd(self) -> float:
+        return sum(item.usd for item in self.items)
+
+    @property
+    def usd_per_hour(self) -> float:
+        """What it goes on costing while it stands."""
+        return self.usd * 60 / self.minutes if self.minutes else 0.0
+
+    def __str__(self) -> str:
+        amount = f"about {self.usd:.2f} USD for {self.minutes:g} minutes in {self.region}"
+        return f"{amount} (estimate, prices of {self.as_of})"
+
+    def table(self) -> str:
+        """The estimate as lines of text, dearest first."""
+        rows = sorted(self.items, key=lambda item: -item.usd)
+        lines = [f"{row.what:<44} {row.quantity:>10.3f} {row.unit:<12} {row.usd:>9.4f} USD" for row in rows]
+        return "\n".join([*lines, f"total: {self}", *(f"note: {note}" for note in self.notes)])
+
+
+def estimate(
+    what: str | Path | Iterable[str | Path] = COURSE,
+    minutes: float = 60.0,
+    region: str = "us-east-1",
+    root: Path | None = None,
+    **parameters: str,
+) -> Cost:
+    """Estimate what templates cost while they stand for some minutes.
+
+    what: concerns or template paths. parameters: as they would be given to the stacks, such as Compute='gpu'.
+    Errors: AwsError for a template or a type of instance that there is no price for.
+    """
+    if minutes < 0:
+        raise AwsError(f"an estimate is for 0 minutes or more, not {minutes:g}")
+    wanted = [what] if isinstance(what, str | Path) else list(what)
+    book = _Book.read(region, root)
+    items: list[Item] = []
+    notes = list(book.notes)
+    for name in wanted:
+        template = templates.read(name, root, **parameters)
+        for logical_id, resource in template.resources.items():
+            kind = resource["Type"]
+            if kind in PRICED:
+                items += PRICED[kind](logical_id, template.resolve(resource), template, book, minutes)
+            elif kind not in FREE:
+                notes.append(f"{logical_id} ({kind}) has no price here and is left out")
+        if template.values.get("UseSpot") == "yes":
+            notes.append("Spot instances usually cost about a third of what is counted here")
+    return Cost(tuple(items), minutes, book.region, book.as_of, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Book:
+    """The prices of one region, and the assumptions."""
+
+    region: str
+    prices: Mapping[str, Any]
+    assumed: Mapping[str, float]
+    as_of: str
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, region: str, root: Path | None) -> _Book:
+        if root is None:
+            from workshop.settings import load
+
+            root = load().root
+        book = tomllib.loads((root / "cloudformation" / "prices.toml").read_text())
+        notes: tuple[str, ...] = ()
+        nearest = region
+        if region not in book["regions"]:
+            # The dearest one: an estimate that errs should err on the high side.
+            nearest = max(
+                book["regions"], key=lambda name: sum(book["regions"][name]["instance_hour"].values())
+            )
+            notes = (f"no prices of {region} here: those of {nearest} are used",)
+        return cls(region, book["regions"][nearest], book["assumed"], book["about"]["as_of"], notes)
+
+    def instance_hour(self, instance_type: str) -> float:
+        prices = self.prices["instance_hour"]
+        if instance_type not in prices:
+            raise AwsError(
+                f"there is no price for {instance_type} (prices: {', '.join(sorted(prices))})",
+                "add it to cloudformation/prices.toml",
+            )
+        return float(prices[instance_type])
+
+
+_Resource = Mapping[str, Any]
+
+
+def _instances(name: str, resource: _Resource, template: Template, book: _Book, minutes: float) -> list[Item]:
+    """Instances, their disks and their public addresses, as many as the group begins with."""
+    group = resource["Properties"]
+    count = int(group.get("DesiredCapacity", group.get("MinSize", 0)))
+    launch = next(
+        template.resolve(each)["Properties"]["LaunchTemplateData"]
+        for each in template.resources.values()
+        if each["Type"] == "AWS::EC2::LaunchTemplate"
+    )
+    instance_type = launch["InstanceType"]
+    hours = count * minutes / 60
+    gib = sum(int(disk["Ebs"]["VolumeSize"]) for disk in launch.get("BlockDeviceMappings", []))
+    gib_months = count * gib * minutes / MINUTES_PER_MONTH
+    return [
+        Item(f"{name}: {count} x {instance_type}", hours, "hours", hours * book.instance_hour(instance_type)),
+        Item(
+            f"{name}: {count} x {gib} GiB disk",
+            gib_months,
+            "GiB-months",
+            gib_months * book.prices["ebs_gp3_gib_month"],
+        ),
+        Item(f"{name}: {count} x public IPv4", hours, "hours", hours * book.prices["public_ipv4_hour"]),
+    ]
+
+
+def _stored(assumption: str, price: str) -> Callable[..., list[Item]]:
+    """Something that is paid by the GiB and month."""
+
+    def price_it(
+        name: str, resource: _Resource, template: Template, book: _Book, minutes: float
+    ) -> list[Item]:
+        gib_months = book.assumed[assumption] * minutes / MINUTES_PER_MONTH
+        return [Item(name, gib_months, "GiB-months", gib_months * book.prices[price])]
+
+    return price_it
+
+
+def _logs(name: str, resource: _Resource, template: Template, book: _Book, minutes: float) -> list[Item]:
+    gib = book.assumed["log_group_gib"]
+    return [Item(name, gib, "GiB written", gib * book.prices["logs_gib"])]
+
+
+def _function(name: str, resource: _Resource, template: Template, book: _Book, minutes: float) -> list[Item]:
+    calls = book.assumed["function_calls"]
+    gib_seconds = (
+        calls * book.assumed["function_call_seconds"] * int(resource["Properties"]["MemorySize"]) / 1024
+    )
+    usd = (
+        calls * book.prices["lambda_million_requests"] / 1e6 + gib_seconds * book.prices["lambda_gib_second"]
+    )
+    return [Item(name, calls, "calls", usd)]
+
+
+PRICED: Mapping[str, Callable[..., list[Item]]] = {
+    "AWS::AutoScaling::AutoScalingGroup": _instances,
+    "AWS::ECR::Repository": _stored("repository_gib", "ecr_gib_month"),
+    "AWS::Lambda::Function": _function,
+    "AWS::Logs::LogGroup": _logs,
+    "AWS::S3::Bucket": _stored("bucket_gib", "s3_gib_month"),
+}

@@ -1,0 +1,75 @@
+"""Turn what boto3 raises into errors with a remedy.
+
+Try it:  with explained("read the stack"): client.describe_stacks(StackName="none")
+Knows only codes that a person can act on; every other answer of AWS is passed on in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from workshop.errors import AwsError, TargetError, WorkshopError
+
+REMEDIES = {
+    "AccessDenied": "add the right named above to the policy of whoever made this call",
+    "AccessDeniedException": "add the right named above to the policy of whoever made this call",
+    "UnauthorizedOperation": "add the right named above to the policy of whoever made this call",
+    "ExpiredToken": "sign in again: aws sso login",
+    "ExpiredTokenException": "sign in again: aws sso login",
+    "InvalidClientTokenId": "check which credentials are in use: aws sts get-caller-identity",
+    "NoSuchBucket": "workshop prepare 2   (makes the storage stack)",
+    "ClusterNotFoundException": "workshop prepare 3   (makes the cluster stack)",
+    "RepositoryNotFoundException": "workshop prepare 2   (makes the storage stack)",
+    "ThrottlingException": "wait a minute and try again",
+    "Throttling": "wait a minute and try again",
+}
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's error code, such as NoSuchBucket."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", "") or error)
+
+
+def as_aws_error(error: ClientError, doing: str) -> AwsError:
+    code = code_of(error)
+    return AwsError(f"could not {doing}: {code}: {message_of(error)}", REMEDIES.get(code, ""))
+
+
+NO_ANSWER = (EndpointConnectionError, ConnectionClosedError, ReadTimeoutError)
+
+
+def expected(error: Exception, doing: str) -> WorkshopError | None:
+    """Give what boto3 raised its remedy: a refusal is an AwsError, no answer a TargetError; None for others."""
+    if isinstance(error, ClientError):
+        return as_aws_error(error, doing)
+    if isinstance(error, NO_ANSWER):
+        return TargetError(
+            f"could not {doing}: AWS does not answer ({error})",
+            "workshop up, then the same again: a run goes on with --resume",
+        )
+    if isinstance(error, NoCredentialsError):
+        return TargetError(f"could not {doing}: there are no AWS credentials", "aws sso login")
+    return AwsError(f"could not {doing}: {error}") if isinstance(error, BotoCoreError) else None
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Run AWS calls; a refusal becomes AwsError('could not <doing>: …'), no connection a TargetError."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise expected(error, doing) or error from error

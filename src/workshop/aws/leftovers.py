@@ -1,0 +1,176 @@
+"""Search an account for anything of the course that is still there, by tag and by name.
+
+Try it:  python -c "from workshop.aws import leftovers; print(*leftovers.find(), sep='\n')"
+By tag: what the tagging service knows as workshop=<name>. By name and state: what it does not know, or still
+lists for an hour after it is gone. Deletes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from workshop.aws import session, stacks
+from workshop.aws.failures import explained
+from workshop.aws.session import Aws
+
+# Kinds that the tagging service goes on listing after their end; `_SEARCHES` looks at their state instead.
+OUTLIVE_THEIR_END = (
+    ":task/",
+    ":task-definition/",
+    ":container-instance/",
+    ":cluster/",
+    ":instance/",
+    ":volume/",
+)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing that is still there. found_by: 'tag' or 'name'."""
+
+    kind: str
+    id: str
+    found_by: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.id}"
+
+
+def find(aws: Aws | None = None) -> list[Leftover]:
+    """Everything of this course in this account and region, each once; empty means nothing is left.
+
+    Errors: AwsError if a service can't be asked: what was not looked for is never reported as absent.
+    """
+    aws = aws or session.current()
+    found: dict[str, Leftover] = {}
+    for kind, search in _SEARCHES:
+        with explained(f"look for {kind}s"):
+            names = [each for each in search(aws)]
+        for name in names:
+            found.setdefault(_short(name), Leftover(kind, name, "name"))
+    for arn in _tagged(aws):
+        found.setdefault(_short(arn), Leftover(_kind(arn), arn, "tag"))
+    return sorted(found.values(), key=lambda each: (each.kind, each.id))
+
+
+def is_ours(name: str, aws: Aws) -> bool:
+    """True for names that CloudFormation made from those of the course's stacks: <name>-<concern>…"""
+    lowered = name.lower()
+    return any(f"{aws.name}-{concern}" in lowered for concern in stacks.COURSE)
+
+
+def task_definitions(aws: Aws) -> Iterator[str]:
+    """ARNs of the active task definitions that carry this course's tag."""
+    ecs = aws.client("ecs")
+    for arn in _pages(ecs, "list_task_definitions", "taskDefinitionArns", status="ACTIVE"):
+        tags = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"]).get("tags", [])
+        if {"key": "workshop", "value": aws.name} in tags:
+            yield arn
+
+
+def _tagged(aws: Aws) -> list[str]:
+    with explained("look for resources by tag"):
+        filters = [{"Key": "workshop", "Values": [aws.name]}]
+        client = aws.client("resourcegroupstaggingapi")
+        found = _pages(client, "get_resources", "ResourceTagMappingList", TagFilters=filters)
+        arns = [entry["ResourceARN"] for entry in found]
+    return [arn for arn in arns if not any(part in arn for part in OUTLIVE_THEIR_END)]
+
+
+def _pages(client: Any, operation: str, key: str, **request: Any) -> Iterator[Any]:
+    for page in client.get_paginator(operation).paginate(**request):
+        yield from page.get(key, [])
+
+
+def _stacks(aws: Aws) -> Iterator[str]:
+    for stack in _pages(aws.client("cloudformation"), "describe_stacks", "Stacks"):
+        if is_ours(stack["StackName"], aws) and stack["StackStatus"] != "DELETE_COMPLETE":
+            yield stack["StackName"]
+
+
+def _tasks(aws: Aws) -> Iterator[str]:
+    for cluster in _clusters(aws):
+        yield from _pages(aws.client("ecs"), "list_tasks", "taskArns", cluster=cluster)
+
+
+def _clusters(aws: Aws) -> Iterable[str]:
+    return _ours(aws, _pages(aws.client("ecs"), "list_clusters", "clusterArns"))
+
+
+def _buckets(aws: Aws) -> Iterable[str]:
+    return _ours(aws, (entry["Name"] for entry in aws.client("s3").list_buckets()["Buckets"]))
+
+
+def _ec2(operation: str, key: str, field: str) -> Callable[[Aws], Iterator[str]]:
+    def search(aws: Aws) -> Iterator[str]:
+        by_tag = [{"Name": "tag:workshop", "Values": [aws.name]}]
+        for entry in _pages(aws.client("ec2"), operation, key, Filters=by_tag):
+            yield str(entry[field])
+
+    return search
+
+
+def _instances(aws: Aws) -> Iterator[str]:
+    by_tag = [
+        {"Name": "tag:workshop", "Values": [aws.name]},
+        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+    ]
+    for reservation in _pages(aws.client("ec2"), "describe_instances", "Reservations", Filters=by_tag):
+        yield from (entry["InstanceId"] for entry in reservation["Instances"])
+
+
+def _named(service: str, operation: str, key: str, field: str) -> Callable[[Aws], Iterable[str]]:
+    def search(aws: Aws) -> Iterable[str]:
+        return _ours(aws, (entry[field] for entry in _pages(aws.client(service), operation, key)))
+
+    return search
+
+
+def _ours(aws: Aws, names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if is_ours(name, aws))
+
+
+_SEARCHES: tuple[tuple[str, Callable[[Aws], Iterable[str]]], ...] = (
+    ("stack", _stacks),
+    ("task", _tasks),
+    ("cluster", _clusters),
+    ("task definition", task_definitions),
+    ("bucket", _buckets),
+    ("repository", _named("ecr", "describe_repositories", "repositories", "repositoryName")),
+    ("log group", _named("logs", "describe_log_groups", "logGroups", "logGroupName")),
+    ("function", _named("lambda", "list_functions", "Functions", "FunctionName")),
+    ("event rule", _named("events", "list_rules", "Rules", "Name")),
+    ("role", _named("iam", "list_roles", "Roles", "RoleName")),
+    ("instance profile", _named("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName")),
+    (
+        "Auto Scaling group",
+        _named("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupName"),
+    ),
+    ("instance", _instances),
+    ("launch template", _ec2("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId")),
+    ("VPC", _ec2("describe_vpcs", "Vpcs", "VpcId")),
+    ("subnet", _ec2("describe_subnets", "Subnets", "SubnetId")),
+    ("security group", _ec2("describe_security_groups", "SecurityGroups", "GroupId")),
+    ("internet gateway", _ec2("describe_internet_gateways", "InternetGateways", "InternetGatewayId")),
+)
+
+
+def _kind(arn: str) -> str:
+    """'ecr repository' of arn:aws:ecr:us-east-1:123456789012:repository/x"""
+    parts = arn.split(":", 5)
+    return f"{parts[2]} {parts[5].split('/')[0].split(':')[0]}" if len(parts) > 5 else "resource"
+
+
+def _short(name: str) -> str:
+    """The name in an ARN, so that a thing found by name and by tag counts once."""
+    parts = name.split(":", 5)
+    if parts[0] != "arn" or len(parts) < 6:
+        return name
+    resource = parts[5].removesuffix(":*")
+    for prefix in ("log-group:", "function:"):
+        resource = resource.removeprefix(prefix)
+    if resource.startswith("stack/"):
+        return resource.split("/")[1]
+    return resource if resource.startswith("/") else resource.rsplit("/", 1)[-1]

@@ -1,0 +1,172 @@
+"""Know the labs in their order, and bring any state to the start of one.
+
+Try it:  workshop prepare 3
+A lab says itself what it takes: metadata.workshop of its notebook holds minutes and cost_usd. What labs 1
+to 3 make is made here through the same functions that they call, so that one can start anywhere.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workshop import local
+from workshop.errors import WorkshopError
+from workshop.settings import Settings
+
+ENVIRONMENT = "workshop"
+NAME = re.compile(r"(\d\d)-[a-z0-9-]+\.ipynb")
+RANGE = re.compile(r"(\d{1,2})(?:-(\d{1,2}))?")
+# What each lab makes and a later lab stands on: stacks, images, task families. Lab 4's own stack is its
+# own matter.
+STACKS = {1: ("network", "storage", "cluster"), 4: ("upload",)}
+IMAGES = {2: ("mxnet", "tensorflow")}
+FAMILIES = {3: ("jobs-mxnet", "jobs-tensorflow", "jupyter", "secondary")}
+# For the plan that is shown before money is spent: an estimate, made without an AWS account.
+PREPARE_MINUTES_ON_AWS = 15.0
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab as its notebook describes it; cost_usd is on AWS, in one sitting."""
+
+    number: int
+    name: str
+    title: str
+    path: Path
+    minutes: float
+    cost_usd: float | None
+
+
+def labs(root: Path) -> list[Lab]:
+    """Read every lab of labs/, in order."""
+    paths = sorted(path for path in (root / "labs").glob("*.ipynb") if NAME.fullmatch(path.name))
+    return [_read(path) for path in paths]
+
+
+def is_lab_range(text: str) -> bool:
+    """Tell `2`, `1-4` and `all` from a job's name."""
+    return text == "all" or RANGE.fullmatch(text) is not None
+
+
+def choose(text: str, root: Path) -> list[Lab]:
+    """Return the labs of `2`, `1-4` or `all`; WorkshopError if one of them does not exist."""
+    every = {lab.number: lab for lab in labs(root)}
+    if not every:
+        raise WorkshopError(f"there are no labs in {root / 'labs'}", "git status shows what is missing")
+    if text == "all":
+        return list(every.values())
+    match = RANGE.fullmatch(text)
+    if match is None:
+        raise WorkshopError(f"'{text}' names no labs", "give a number, a range such as 1-4, or all")
+    first, last = int(match[1]), int(match[2] or match[1])
+    missing = [str(number) for number in range(first, last + 1) if number not in every]
+    if missing or first > last:
+        what = f"there is no lab {', '.join(missing)}" if missing else f"the range {text} is empty"
+        raise WorkshopError(f"{what}: the labs are {_numbers(every)}", f"workshop run {_numbers(every)}")
+    return [every[number] for number in range(first, last + 1)]
+
+
+def prepare(number: int, settings: Settings, on_step: OnStep = print) -> None:
+    """Bring whatever state to the start of a lab: make what the labs before it make, where it is not there
+    yet.
+    """
+    if settings.target == "local":
+        running = local.up(settings)
+        on_step(f"local AWS at {running.endpoint}, {running.engine} engine")
+    from workshop.aws import session
+
+    aws = session.connect(settings)
+    for concern in _before(STACKS, number):
+        _prepare_stack(concern, aws, on_step)
+    for image in _before(IMAGES, number):
+        _prepare_image(image, aws, on_step)
+    for family in _before(FAMILIES, number):
+        _prepare_family(family, aws, on_step)
+
+
+def state(settings: Settings) -> list[dict[str, Any]]:
+    """Say for each thing that labs make whether it is there: lab, kind, name, status."""
+    from workshop.aws import session, stacks
+
+    aws = session.connect(settings)
+    rows = []
+    for lab, concerns in STACKS.items():
+        for concern in concerns:
+            status = stacks.status(concern, aws)
+            rows.append({"lab": lab, "kind": "stack", "name": concern, "status": status or "-"})
+    for lab, images in IMAGES.items():
+        for image in images:
+            status = "in ECR" if _image_is_there(image, aws) else "-"
+            rows.append({"lab": lab, "kind": "image", "name": image, "status": status})
+    for lab, families in FAMILIES.items():
+        for family in families:
+            status = "ACTIVE" if _family_is_there(family, aws) else "-"
+            rows.append({"lab": lab, "kind": "task definition", "name": family, "status": status})
+    return sorted(rows, key=lambda row: row["lab"])
+
+
+def _before(table: Mapping[int, tuple[str, ...]], number: int) -> Iterable[str]:
+    return [name for lab, names in sorted(table.items()) if lab < number for name in names]
+
+
+def _prepare_stack(concern: str, aws: Any, on_step: OnStep) -> None:
+    from workshop.aws import stacks
+
+    if stacks.status(concern, aws) in stacks.GOOD:
+        on_step(f"stack {concern}: there")
+        return
+    on_step(f"stack {concern}: deploying")
+    stacks.deploy(concern, aws=aws)
+
+
+def _prepare_image(image: str, aws: Any, on_step: OnStep) -> None:
+    from workshop.aws import images
+
+    if _image_is_there(image, aws):
+        on_step(f"image {image}: there")
+        return
+    on_step(f"image {image}: building and pushing")
+    images.build(image, aws=aws)
+    images.push(image, aws=aws)
+
+
+def _prepare_family(family: str, aws: Any, on_step: OnStep) -> None:
+    """Register a family; where the newest revision is the same already, that one is used."""
+    from workshop.aws import tasks
+
+    on_step(f"task definition {tasks.register(family, aws=aws).rpartition('/')[2]}")
+
+
+def _image_is_there(image: str, aws: Any) -> bool:
+    from workshop.aws import images
+
+    return images.is_pushed(image, aws)
+
+
+def _family_is_there(family: str, aws: Any) -> bool:
+    ecs = aws.client("ecs")
+    return bool(ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"])
+
+
+def _numbers(every: dict[int, Lab]) -> str:
+    return f"{min(every)}-{max(every)}" if len(every) > 1 else str(min(every))
+
+
+def _read(path: Path) -> Lab:
+    content = json.loads(path.read_text())
+    front = content["metadata"].get("workshop", {})
+    first = "".join(content["cells"][0]["source"]) if content["cells"] else ""
+    title = first.partition("\n")[0].lstrip("# ").strip() or path.stem
+    return Lab(
+        number=int(path.name[:2]),
+        name=path.stem,
+        title=re.sub(r"^lab \d+\W+", "", title, flags=re.IGNORECASE),
+        path=path,
+        minutes=float(front.get("minutes", 1)),
+        cost_usd=front.get("cost_usd"),
+    )

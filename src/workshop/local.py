@@ -1,0 +1,156 @@
+"""Start and stop the local AWS for the course, and spell the variables that lead other programs to it.
+
+Try it:  eval "$(workshop up --export)"
+Starting, finding and stopping it is all that the course knows of it.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from localaws import daemon
+from localaws.errors import LocalAwsError
+from workshop import place
+from workshop.errors import TargetError, WorkshopError
+from workshop.kernels import KERNELS
+from workshop.records import write_json
+from workshop.settings import Settings
+
+STARTED_WITH = "started-with.json"
+# What tasks of the process engine get from the server's own variables; if one changes, a running server is
+# stale.
+PASSED_ON = ("WORKSHOP_ROOT", "WORKSHOP_CACHE_DIR", "WORKSHOP_DATA_DIR")
+# What would win over our endpoint or credentials; so would each AWS_ENDPOINT_URL_<SERVICE>.
+UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+LOOPBACK = "127.0.0.1,localhost,127.0.0.0/8"
+
+
+def up(settings: Settings) -> daemon.Running:
+    """Return the running local AWS, started if need be, and started anew if it would hand tasks other
+    settings.
+    """
+    if settings.target != "local":
+        raise TargetError("the target is aws: there is no local AWS to start", "unset WORKSHOP_TARGET")
+    wanted = _passed_on(settings)
+    with _explained():
+        running = daemon.status(settings.state_dir)
+        if running and _started_with(settings) not in (None, wanted) and not _serves_another(settings):
+            daemon.stop(settings.state_dir)
+            running = None
+        if running:
+            return running
+        environments = {name: settings.root / ".venvs" / name for name in KERNELS}
+        present = {name: folder for name, folder in environments.items() if folder.is_dir()}
+        with _variables(wanted["variables"]):
+            running = daemon.start(
+                settings.state_dir, settings.port, settings.region, settings.engine, present
+            )
+    write_json(settings.state_dir / STARTED_WITH, wanted)
+    return running
+
+
+def down(settings: Settings) -> bool:
+    """Stop the local AWS; False if it did not run. What it holds is kept."""
+    with _explained():
+        return bool(daemon.stop(settings.state_dir))
+
+
+def status(settings: Settings) -> daemon.Running | None:
+    """Return the running local AWS, or None."""
+    return daemon.status(settings.state_dir)
+
+
+def variables(endpoint: str, region: str) -> dict[str, str]:
+    """Name the variables that lead any AWS client to the local AWS, with its own credentials."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        # These may stand in ~/.aws/config, where the first would lead every client to a real account.
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        "AWS_USE_FIPS_ENDPOINT": "false",
+        "AWS_USE_DUALSTACK_ENDPOINT": "false",
+        # Clients read one spelling or the other; a proxy would see, and refuse, what is meant for this machine.
+        "NO_PROXY": _without_proxy("NO_PROXY"),
+        "no_proxy": _without_proxy("no_proxy"),
+    }
+
+
+def unwanted() -> list[str]:
+    """Name the variables of this process that would lead an AWS client elsewhere."""
+    own = sorted(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_"))
+    return [*UNSET, *own]
+
+
+def _without_proxy(name: str) -> str:
+    before = os.environ.get(name) or os.environ.get(name.swapcase(), "")
+    return before if LOOPBACK in before else ",".join(filter(None, (before, LOOPBACK)))
+
+
+def export(running: daemon.Running, region: str) -> str:
+    """Spell those variables for a shell's `eval`; a profile or a session token would win over them, so
+    they go.
+    """
+    pairs = " ".join(
+        f"{name}={shlex.quote(value)}" for name, value in variables(running.endpoint, region).items()
+    )
+    return f"unset {' '.join(unwanted())}\nexport {pairs}"
+
+
+def _serves_another(settings: Settings) -> bool:
+    """Whether a run of another process needs the server as it is: then it stays, and a note says so."""
+    holder = place.holder(settings.state_dir / place.COURSE)
+    if holder is None or holder.get("pid") == os.getpid():
+        return False
+    print(
+        f"note: the local AWS keeps the settings of `{holder.get('command')}` (process {holder.get('pid')}), "
+        f"which uses it: its engine, {', '.join(PASSED_ON)}",
+        file=sys.stderr,
+    )
+    return True
+
+
+def _passed_on(settings: Settings) -> dict[str, Any]:
+    every = settings.environment()
+    return {
+        "engine": settings.engine,
+        "variables": {name: every[name] for name in PASSED_ON if name in every},
+    }
+
+
+def _started_with(settings: Settings) -> Any:
+    try:
+        return json.loads((settings.state_dir / STARTED_WITH).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables while the server starts, and only then."""
+    before = {name: os.environ.get(name) for name in PASSED_ON}
+    for name in PASSED_ON:
+        os.environ.pop(name, None)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Give the local AWS's errors the course's shape."""
+    try:
+        yield
+    except LocalAwsError as error:
+        raise WorkshopError(error.message, error.remedy) from error

@@ -3,8 +3,9 @@ loopback address.
 
 Try it:  python -m localaws serve --state-dir .workshop --port 4566, then any AWS client with that endpoint
 Imports nothing of `workshop` and never learns what a lab is. `daemon` starts and stops it as a process of
-its own; `server` serves; `additions` says what is hooked into ministack and where; everything is kept in
-STATE_DIR/localaws.
+its own; `server` serves; `additions` says what is hooked into ministack and where. `engine` runs containers and
+`ecs` their tasks; `registry` holds images, `identity` decides who may what, `cloudformation` makes stacks.
+Everything is kept in STATE_DIR/localaws.
 
 What is not emulated. This is the only list; whatever is on it refuses by name, or is said here to be a
 record only.
@@ -16,29 +17,56 @@ record only.
   Bedrock, no Application Auto Scaling.
 - EC2 instances are records: they have a type, a subnet, an address and tags, and nothing boots. The
   containers that ECS places on them run on this machine, with this machine's kernel, disk and GPUs, if
-  any.
-- Networks are records too: security groups, routes and subnets don't filter. Ports are on the loopback
-  address.
-- IAM is not enforced yet: any credentials pass, and a missing right shows only on AWS. Capabilities are
-  asked for.
+  any. There is no instance metadata.
+- Networks are records too: security groups, routes and subnets don't filter. Published ports are on the
+  loopback address.
+- IAM is enforced (see `identity`; --no-enforce turns it off). Resources, condition keys and the further rights
+  of a call are AWS's for autoscaling, cloudformation, cloudwatch, dynamodb, ec2, ecr, ecs, events, iam, lambda,
+  logs, s3, ssm and sts, as far as labs use them; for other services they are ministack's. Not known: tags of
+  existing resources in conditions of calls of EC2's own, service control policies, organisations, VPC endpoint
+  policies, what is encrypted with KMS keys. HTTP to the loopback address counts as aws:SecureTransport. The key
+  `local` needs no session token, and neither it nor a function's credentials expire; a task's do, after six
+  hours. What EventBridge, Scheduler, Pipes and Step Functions do as a role of theirs is not checked against
+  that role; of the calls of functions, those by EventBridge, S3, SNS and API Gateway need the function's
+  permission. An instance whose role may not report its tasks' states does not register, where AWS lets it and
+  its tasks stay PENDING.
+- The loopback address is the border. Everybody who has an account on this machine can call with the key `local`,
+  and so start programs as who started the server: not for a machine that is shared. Pages of other sites are
+  refused, although a reader's browser could reach the address. Bodies are held in memory, of whoever sends them.
 - ECS: tasks run in Docker or as processes (see `localaws.engine`), Fargate's too. Docker refuses privileged
   containers and the network mode host, and has no use for devices and swap settings. Docker in a virtual
-  machine (Docker Desktop), rootless or remote can't be used.
-  Refused: ECS Exec (ExecuteCommand), EFS and FSx volumes, FireLens and other log drivers, environment files,
-  private registry credentials, volumesFrom, links between containers, App Mesh proxies, Service Connect and
-  Cloud Map registries, Windows containers, container restart policies, Elastic Inference, placement
-  constraints of type memberOf, launch types EXTERNAL and MANAGED_INSTANCES, daemon services and deployments
-  by CodeDeploy or external controllers, task scale-in protection, service deployments and revisions as
-  resources, managed scale-in, UDP port mappings.
-- ECR: image scans and replication don't run. The process engine
+  machine (Docker Desktop), rootless or remote can't be used. As processes, users, capabilities, tmpfs, ulimits,
+  read-only file systems and init processes have no effect.
+  A shell in a container (ECS Exec) has no idle time limit and is not logged; with the process engine what it
+  started ends with it.
+  A task's network interface has an address of this machine, outside of its subnet; interface trunking
+  (awsvpcTrunking) has no effect. Names of tasks in Docker's network (task id, service, family) are a local
+  convenience. Volumes of the scope shared are one for all instances; Docker's go when the local AWS stops. A
+  task that no instance of its capacity provider could ever hold is refused at once, where AWS leaves it
+  PROVISIONING.
+  Refused: EFS and FSx volumes, Docker volume drivers and their options, FireLens and other log drivers,
+  private registry credentials, links between containers, App Mesh proxies, Service Connect and Cloud Map
+  registries, Windows containers, container restart policies, Elastic Inference, placement constraints of type
+  memberOf, launch types EXTERNAL and MANAGED_INSTANCES, daemon services and deployments by CodeDeploy or
+  external controllers, task scale-in protection, service deployments and revisions as resources, managed
+  scale-in, UDP port mappings.
+- ECR: image scans and replication don't run. Layers go with the last image that has them, at once. The only
+  limit is the disk's: with less than 200 MB free, layers are refused. The process engine
   runs only images with the label `workshop.environment`.
-- CloudFormation: types outside ministack's table and `localaws.resources` are refused before the stack is
-  made; so are templates that cfn-lint finds errors in. Stacks act with all rights, whoever deploys them.
+- CloudFormation: types outside ministack's table and `localaws.cloudformation` are refused before the stack is
+  made; so are templates that cfn-lint finds errors in. What a stack's caller must be allowed to do is taken
+  from `resource_rights.toml`; for types outside of it all that AWS publishes is asked for. DescribeStacks
+  doesn't show a stack's role.
 - Auto Scaling: instances come and go at once, without warm-up, hooks or health-check grace; scaling
-  policies are records. Spot instances are marked so, and never interrupted.
+  policies are records, and scaling activities aren't recorded. Spot instances are marked so, and never
+  interrupted.
 - Lambda: Python functions run as processes; layers and time limits hold, memory limits don't. No VPC, no
   SnapStart.
 - KMS: Encrypt and Decrypt work within one server; Sign and Verify refuse.
 - S3: no website hosting, no replication between regions, no Glacier waiting time, no Object Lambda.
+- Pages: the lists of IAM and of Auto Scaling come whole, in one page.
+- Calls that an emulated service lacks are refused by name: ECS with
+  UnsupportedFeatureException (StartTask, task sets, custom attributes and the agent's Submit* calls among
+  them), the others with InvalidAction or its like.
 - Prices, quotas and service limits: nothing is charged or throttled.
 """

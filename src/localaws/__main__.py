@@ -13,7 +13,7 @@ from localaws.errors import LocalAwsError
 from localaws.server import Options
 
 
-def _environment(text: str) -> tuple[str, Path]:
+def _named_path(text: str) -> tuple[str, Path]:
     name, equals, folder = text.partition("=")
     if not (name and equals and folder):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
@@ -31,12 +31,38 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--engine", choices=("auto", "process", "docker"), default="auto")
     serve.add_argument(
         "--environment",
-        type=_environment,
+        type=_named_path,
         action="append",
         default=[],
         metavar="NAME=PATH",
         help="virtual environment that images with the label workshop.environment=NAME run in",
     )
+    serve.add_argument(
+        "--enforce",
+        action=argparse.BooleanOptionalAction,
+        default=Options.enforce,
+        help="check each call's signature and its caller's IAM rights (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--learner-policy",
+        type=Path,
+        metavar="FILE",
+        help="policy of the role that the key `local` stands for; without it an administrator's",
+    )
+    serve.add_argument(
+        "--managed-policy",
+        type=_named_path,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="managed policy that the account has from its administrator, such as a permissions boundary",
+    )
+    serve.add_argument(
+        "--record-decisions",
+        action="store_true",
+        help="keep every IAM decision in STATE_DIR/localaws/decisions.jsonl",
+    )
+    serve.add_argument("--layer-cache", type=Path, metavar="FOLDER", help="large layers that servers share")
     serve.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     return parser
 
@@ -45,7 +71,16 @@ def main(argv: list[str] | None = None) -> int:
     """Serve; exit status 1 with two lines for an expected failure."""
     given = _parser().parse_args(argv)
     options = Options(
-        given.state_dir.absolute(), given.port, given.region, given.engine, dict(given.environment)
+        state_dir=given.state_dir.absolute(),
+        port=given.port,
+        region=given.region,
+        engine=given.engine,
+        environments=dict(given.environment),
+        enforce=given.enforce,
+        learner_policy=given.learner_policy,
+        managed_policies=dict(given.managed_policy),
+        record_decisions=given.record_decisions,
+        layer_cache=given.layer_cache,
     )
     try:
         daemon.serve_here(options, given.ready_fd)

@@ -10,11 +10,19 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from localaws import ecs, registry
 from localaws import engine as engines
+from localaws import identity
+from localaws.cloudformation.lint import Linter
+from localaws.ecs import groups
+from localaws.ecs import hooks as ecs
+from localaws.ecs.execute_channel import DataChannels
 from localaws.front import EMULATED, Application, Front
-from localaws.lint import Linter
-from localaws.server import Options
+from localaws.identity import managed_policies
+from localaws.identity.registry import admits
+from localaws.registry import calls as registry
+from localaws.registry.bodies import Bodies
+from localaws.registry.layercache import LayerCache
+from localaws.server import ACCOUNT_ID, Options
 from localaws.snapshots import Snapshots, restore, take_over
 
 
@@ -26,9 +34,13 @@ class Installed:
     engine: engines.Engine
     snapshots: Snapshots
     linter: Linter
+    learner_policy: identity.Policy | None
+    managed_policies: dict[str, identity.Policy | None]
 
     async def start(self) -> None:
         """Once requests are answered: bring back what the last server left."""
+        managed_policies.put(ACCOUNT_ID, self.managed_policies)
+        identity.admit_learner(ACCOUNT_ID, self.learner_policy)
         await asyncio.to_thread(ecs.recover)
         self._task = asyncio.create_task(self.snapshots.run())
         self.snapshots.changed()
@@ -50,10 +62,15 @@ def install(options: Options, environment: Mapping[str, str]) -> Installed:
 
     environment: the one that the server was started with, of which an engine gives a little on to tasks.
     """
+    learner_policy = identity.read_policy(options.learner_policy)
+    managed = {name: identity.read_policy(path) for name, path in options.managed_policies.items()}
     restore(options.folder)
     import ministack.app
 
-    from localaws import groups, late, objectevents, parameters, tags, templates
+    from localaws import front, objectevents, pages, parameters, tags
+    from localaws.cloudformation import late, resource_rights, templates
+    from localaws.ecs import answers as ecs_answers
+    from localaws.registry import images as ecr_images
 
     passed_on = {name: environment[name] for name in engines.PASSED_ON if name in environment}
     engine = engines.create(
@@ -62,18 +79,38 @@ def install(options: Options, environment: Mapping[str, str]) -> Installed:
     # At its import it warns that Sign and Verify are missing; that is on our list, and no news in the log.
     logging.getLogger("kms").setLevel(logging.ERROR)
     take_over(EMULATED)
+    front.close_others()
+    _install_identity(options)
     late.postpone()
     groups.install()
     objectevents.install()
     parameters.install()
     tags.install()
-    registry.install(options.endpoint, options.folder / "layers")
-    ecs.install(engine, endpoint=options.endpoint, region=options.region)
+    pages.install()
+    ecr_images.install()
+    uploads = registry.install(options.endpoint, options.folder, LayerCache(options.layer_cache))
+    ecs_tasks = ecs.install(engine, endpoint=options.endpoint, region=options.region)
+    ecs_answers.install()
     linter = Linter()
+    resource_rights.install()
     templates.install(linter, late.load)
     snapshots = Snapshots(options.folder, is_busy=_tasks_run)
-    front = Front(ministack.app.app, snapshots.changed)
-    return Installed(front, engine, snapshots, linter)
+    shells = DataChannels(Bodies(ministack.app.app, uploads, admits), ecs_tasks.execute.claim)
+    application = Front(shells, snapshots.changed)
+    return Installed(application, engine, snapshots, linter, learner_policy, managed)
+
+
+def _install_identity(options: Options) -> None:
+    from localaws.identity import decisions, functions, reading, requests
+    from localaws.identity import registry as logins
+
+    identity.install()
+    reading.install()
+    requests.install()
+    functions.install()
+    logins.install()
+    if options.record_decisions or decisions.has_begun(options.folder):
+        decisions.record(options.folder)
 
 
 def _tasks_run() -> bool:

@@ -46,9 +46,16 @@ def start(
     region: str = "us-east-1",
     engine: str = "auto",
     environments: dict[str, Path] | None = None,
+    learner: Path | None = None,
+    enforce: bool = Options.enforce,
+    managed_policies: dict[str, Path] | None = None,
+    record_decisions: bool = False,
+    layer_cache: Path | None = None,
 ) -> Running:
     """Start the server detached and return once it answers; the one that runs already is returned as it is.
 
+    learner: the policy of whoever calls with the key `local`; without it that is an administrator.
+    managed_policies: documents by the name of the managed policy that the account has of each.
     Errors: PortBusy if another program has the port; NotReady with the log's end if the server did not
     come up.
     """
@@ -59,7 +66,18 @@ def start(
         if running:
             return running
         refuse_busy_port(port)
-        options = Options(state_dir, port, region, engine, dict(environments or {}))
+        options = Options(
+            state_dir=state_dir,
+            port=port,
+            region=region,
+            engine=engine,
+            environments=dict(environments or {}),
+            enforce=enforce,
+            learner_policy=learner,
+            managed_policies=dict(managed_policies or {}),
+            record_decisions=record_decisions,
+            layer_cache=layer_cache,
+        )
         _spawn(options)
         running = status(state_dir)
     if running is None:
@@ -76,7 +94,7 @@ def status(state_dir: Path) -> Running | None:
     return running if _process(running) else None
 
 
-def stop(state_dir: Path, timeout_seconds: float = 15) -> bool:
+def stop(state_dir: Path, timeout_seconds: float = 30) -> bool:
     """Stop the server, politely and then not; False if there was none.
 
     Errors: NotKept if it could not write what it holds.
@@ -178,6 +196,15 @@ def _spawn(options: Options) -> None:
     command += ["--port", str(options.port), "--region", options.region, "--engine", options.engine]
     for name, folder in options.environments.items():
         command += ["--environment", f"{name}={Path(folder).absolute()}"]
+    command.append("--enforce" if options.enforce else "--no-enforce")
+    if options.learner_policy:
+        command += ["--learner-policy", str(Path(options.learner_policy).absolute())]
+    for name, path in options.managed_policies.items():
+        command += ["--managed-policy", f"{name}={Path(path).absolute()}"]
+    if options.record_decisions:
+        command.append("--record-decisions")
+    if options.layer_cache:
+        command += ["--layer-cache", str(Path(options.layer_cache).absolute())]
     reader, writer = os.pipe()
     try:
         with _log_file(options.state_dir).open("ab") as log:

@@ -43,3 +43,7 @@ class NotKept(LocalAwsError):
 
 class StateDamaged(LocalAwsError):
     """What an earlier server kept can't be read; the message names the file."""
+
+
+class BadPolicy(LocalAwsError):
+    """The learner's policy can't be read, or IAM would not take it."""

@@ -1,6 +1,6 @@
 """S3's events on EventBridge name the object's version, as AWS's do for buckets with versions.
 
-Try it:  python -m pytest tests/local/test_faults_events.py
+Try it:  python -m pytest tests/local/test_localaws_upload.py
 ministack gives the version to its notifications and leaves it out of the event. A function that starts one task
 for each upload, however often the event is delivered, tells uploads apart by it.
 Documented at https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.

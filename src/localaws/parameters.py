@@ -6,6 +6,7 @@ The identifiers are made up, one a variant and the same in every region: nothing
 """
 
 import json
+from typing import Any
 
 # The families that AWS publishes under /aws/service/ecs/optimized-ami (ECS developer guide, "Retrieving
 # Amazon ECS-optimized Linux AMI metadata").
@@ -25,6 +26,25 @@ def install() -> None:
     from ministack.services import ssm
 
     ssm._PUBLIC_AMI_PARAMETERS.update(ecs_image_parameters())
+    original = ssm._get_parameters_by_path
+    ssm._get_parameters_by_path = lambda data: (
+        _by_path(data) if f"{data.get('Path', '')}/".startswith("/aws/service/") else original(data)
+    )
+
+
+def _by_path(data: dict[str, Any]) -> Any:
+    """GetParametersByPath below /aws/service, which ministack answers with nothing."""
+    from ministack.services import ssm
+
+    path = str(data["Path"]).rstrip("/") + "/"
+    names = [name for name in sorted(ssm._PUBLIC_AMI_PARAMETERS) if name.startswith(path)]
+    if not data.get("Recursive"):
+        names = [name for name in names if "/" not in name.removeprefix(path)]
+    start = ssm._decode_next_token(data["NextToken"]) if data.get("NextToken") else 0
+    end = start + int(data.get("MaxResults") or ssm.DEFAULT_PAGE_SIZE)
+    found = [ssm._param_out(ssm._public_parameter(name)) for name in names[start:end]]
+    more = {"NextToken": ssm._encode_next_token(end)} if end < len(names) else {}
+    return ssm.json_response({"Parameters": found, **more})
 
 
 def ecs_image_parameters() -> dict[str, str]:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localaws import identity
+
 LOOPBACK = "127.0.0.1"
 WATCH_SECONDS = 0.5
 ACCOUNT_ID = "123456789012"
-ACCESS_KEY = SECRET_KEY = "local"
 # All that a server needs of its starter's environment.
 KEPT = (
     "PATH",
@@ -47,6 +48,12 @@ class Options:
     region: str = "us-east-1"
     engine: str = "auto"
     environments: dict[str, Path] = field(default_factory=dict)
+    enforce: bool = True  # IAM: without it any credentials pass
+    learner_policy: Path | None = None  # what the key `local` may do; None: everything
+    # Managed policies that the account's administrator made before the learner came, by name.
+    managed_policies: dict[str, Path] = field(default_factory=dict)
+    record_decisions: bool = False  # keep each of IAM's decisions, see `identity.decisions`
+    layer_cache: Path | None = None  # large layers of images that any server of this machine has had
 
     @property
     def endpoint(self) -> str:
@@ -78,9 +85,11 @@ def _configure(options: Options) -> dict[str, str]:
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(kept)
+    root_key, root_secret = identity.root_credentials()
     os.environ.update(
-        AWS_ACCESS_KEY_ID=ACCESS_KEY,
-        AWS_SECRET_ACCESS_KEY=SECRET_KEY,
+        AUTH="true" if options.enforce else "false",
+        AWS_ACCESS_KEY_ID=root_key,
+        AWS_SECRET_ACCESS_KEY=root_secret,
         AWS_DEFAULT_REGION=options.region,
         AWS_REGION=options.region,
         AWS_ENDPOINT_URL=options.endpoint,

@@ -38,6 +38,7 @@ class Snapshots:
         self.is_busy = is_busy
         self._changed = asyncio.Event()
         self._digests: dict[str, str] = {}
+        self._writing: asyncio.Future[bool] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last_change = time.monotonic()
         self._seconds_taken = 0.0
@@ -73,8 +74,10 @@ class Snapshots:
 
     async def take(self) -> bool:
         """Write what differs from the last snapshot; False if nothing does."""
-        states = _states()
-        return await asyncio.to_thread(self._write, states)
+        if self._writing:  # left at work by a caller that was cancelled: two would write the same folder
+            await asyncio.wait([self._writing])
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, _states()))
+        return await asyncio.shield(self._writing)
 
     def _write(self, states: dict[str, Any]) -> bool:
         """states: those of the services that are loaded; one that is not keeps its last document."""

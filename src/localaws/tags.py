@@ -8,7 +8,7 @@ through the services' own calls.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from localaws import late
+from localaws.cloudformation import late
 
 Tagged = tuple[str, list[dict[str, str]]]
 

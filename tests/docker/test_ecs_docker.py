@@ -7,15 +7,21 @@ import json
 import signal
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from docker_images import docker
+from docker_images import docker, network_is_left
 from docker_world import DockerWorld, docker_world
 from ecs_world import wait_until
-from test_ecs_tasks import (  # noqa: F401
+from test_ecs_networks import (  # noqa: F401
     SERVER,
-    SLEEP,
+    interface_of,
     test_awsvpc_task_has_an_interface_whose_address_serves,
+    test_awsvpc_task_learns_its_own_address_before_anything_else,
+    test_containers_of_an_awsvpc_task_reach_each_other_and_may_end_alone,
+)
+from test_ecs_tasks import (  # noqa: F401
+    SLEEP,
     test_container_over_its_memory_limit_is_killed_and_says_why,
     test_container_that_ignores_sigterm_is_killed_after_its_stop_timeout,
     test_containers_start_in_the_order_of_their_dependencies,
@@ -23,7 +29,6 @@ from test_ecs_tasks import (  # noqa: F401
     test_dependency_that_fails_fails_the_start,
     test_essential_exit_stops_the_others,
     test_failing_health_check_shows_but_leaves_a_task_of_its_own_alone,
-    test_host_path_volume_is_that_folder,
     test_image_of_no_repository_cannot_be_pulled,
     test_image_that_is_not_there_cannot_be_pulled,
     test_missing_log_group_fails_the_start,
@@ -33,6 +38,10 @@ from test_ecs_tasks import (  # noqa: F401
     test_task_has_the_credentials_of_its_role_and_metadata_of_itself,
     test_task_runs_the_image_and_reports_its_exit_code_and_log,
     test_task_without_a_role_finds_no_credentials,
+)
+from test_ecs_volumes import (  # noqa: F401
+    test_host_path_volume_is_that_folder,
+    test_shared_volume_outlives_its_task_and_volumes_from_gives_it_to_another_container,
 )
 
 from localaws.engine.dockernetwork import GATEWAY
@@ -125,6 +134,69 @@ def test_containers_of_a_task_share_a_volume_that_ends_with_it(aws: DockerWorld)
     assert arn.rpartition("/")[2] not in docker("volume", "ls", "--quiet")
 
 
+def test_awsvpc_task_is_found_by_its_names_and_has_a_localhost_of_its_own(aws: DockerWorld) -> None:
+    arn = aws.run(aws.container(SERVER), register={"networkMode": "awsvpc", "family": "web"})
+    aws.line(arn)
+    dns = interface_of(aws.task(arn))["privateDnsName"]
+    code = (
+        "import urllib.request as u\n"
+        f"for name in ('web', '{arn.rpartition('/')[2]}', '{dns}', 'localhost'):\n"
+        "    try: print(u.urlopen(f'http://{name}:8080/', timeout=5).status)\n"
+        "    except OSError: print('nobody')"
+    )
+    asking = aws.run(aws.container(code), register={"networkMode": "awsvpc"})
+    aws.stopped(asking)
+    assert aws.lines(asking) == ["200", "200", "200", "nobody"]
+    aws.ecs.stop_task(cluster="c", task=arn)
+
+
+def test_container_gets_what_its_definition_says_of_files_and_limits(
+    aws: DockerWorld, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "given").write_text("from this machine")
+    code = (
+        "import os, resource, shutil\n"
+        "def attempt(path):\n"
+        "    try: open(path, 'w').close(); return 'written'\n"
+        "    except OSError as error: return error.strerror\n"
+        "print(open('/host/given').read())\n"
+        "for path in ('/here', '/host/mine', '/fast/mine', '/scratch/mine'): print(path, attempt(path))\n"
+        "print(shutil.disk_usage('/fast').total >> 20, shutil.disk_usage('/dev/shm').total >> 20)\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE), os.getpid() > 1, os.getuid())\n"
+    )
+    container = aws.container(
+        code,
+        user="1000",
+        readonlyRootFilesystem=True,
+        ulimits=[{"name": "nofile", "softLimit": 1000, "hardLimit": 2000}],
+        linuxParameters={
+            "initProcessEnabled": True,
+            "sharedMemorySize": 32,
+            "tmpfs": [{"containerPath": "/fast", "size": 16, "mountOptions": ["mode=1777"]}],
+        },
+        mountPoints=[
+            {"sourceVolume": "given", "containerPath": "/host", "readOnly": True},
+            {"sourceVolume": "scratch", "containerPath": "/scratch"},
+        ],
+    )
+    volumes = [{"name": "given", "host": {"sourcePath": str(tmp_path)}}, {"name": "scratch"}]
+    opener = aws.container("import os; os.chmod('/scratch', 0o777)", "opener", essential=False)
+    opener["mountPoints"] = [{"sourceVolume": "scratch", "containerPath": "/scratch"}]
+    container["dependsOn"] = [{"containerName": "opener", "condition": "SUCCESS"}]
+    arn = aws.run(container, opener, register={"volumes": volumes})
+    aws.stopped(arn)
+    assert aws.lines(arn) == [
+        "from this machine",
+        "/here Read-only file system",
+        "/host/mine Read-only file system",
+        "/fast/mine written",
+        "/scratch/mine written",
+        "16 32",
+        "(1000, 2000) True 1000",
+    ]
+
+
 def test_privileged_container_is_refused_by_name(aws: DockerWorld) -> None:
     reason = aws.stopped(aws.run(aws.container("pass", privileged=True)))["stoppedReason"]
     assert reason.startswith("CannotCreateContainerError") and "privileged" in reason
@@ -164,14 +236,13 @@ def test_entry_point_that_is_not_in_the_image_fails_the_start(aws: DockerWorld) 
     assert containers(aws) == []
 
 
-def test_kill_of_the_server_leaves_nothing_once_it_is_started_again(aws: DockerWorld) -> None:
-    arn = aws.run(aws.container(SLEEP))
+def test_kill_of_the_server_leaves_no_container_and_the_next_one_says_what_was_lost(aws: DockerWorld) -> None:
+    arn = aws.run(aws.container(SLEEP), register={"networkMode": "awsvpc"})
     aws.line(arn)
     wait_until(lambda: arn in (aws.folder / "localaws" / "snapshot" / "ecs.json").read_text())
     aws.stop(signal.SIGKILL)
-    assert len(containers(aws)) == 1
+    wait_until(lambda: containers(aws) == [])
     aws.start()
-    assert containers(aws) == []
     assert aws.task(arn)["lastStatus"] == "STOPPED"
 
 
@@ -181,6 +252,6 @@ def test_stop_of_the_server_leaves_neither_container_nor_network_and_keeps_the_i
     aws.line(aws.run(aws.container(SLEEP)))
     aws.stop()
     assert containers(aws) == []
-    assert "localaws" not in docker("network", "ls", "--format", "{{.Name}}").split()
+    assert not network_is_left()
     aws.start()
     assert aws.stopped(aws.run(aws.container("raise SystemExit(5)")))["containers"][0]["exitCode"] == 5

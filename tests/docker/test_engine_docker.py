@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
-from docker_images import config_of, docker
-from ecs_world import free_port, wait_until
+from attendee import free_port
+from docker_images import config_of, docker, network_is_left
+from ecs_world import wait_until
 
 from localaws import engine as engines
 from localaws.engine import Isolation
@@ -121,6 +123,13 @@ def test_memory_limit_holds(start: Any) -> None:
     container = start("b = bytearray(200 << 20); import time; time.sleep(30)", memory_mib=64)
     assert container.wait(15) == engines.Exit(137, engines.OUT_OF_MEMORY)
     assert start("b = bytearray(20 << 20)", memory_mib=64).wait(15) == engines.Exit(0)
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU to give")
+def test_gpu_is_refused_by_name_where_docker_can_not_pass_one_on(engine: DockerEngine, start: Any) -> None:
+    with pytest.raises(engines.CannotCreate, match="wants GPU GPU-1, and this Docker can't pass GPUs on"):
+        start("pass", gpus=1, gpu_ids=("GPU-1",))
+    assert own_containers(engine) == []
 
 
 def test_user_capabilities_and_read_only_file_system_are_as_asked(start: Any) -> None:
@@ -259,7 +268,7 @@ def test_task_volume_outlives_its_container_and_ends_with_the_task(engine: Docke
 
 
 def test_containers_of_one_address_share_their_network(engine: DockerEngine, start: Any) -> None:
-    address = engine.new_address()
+    address = engine.open_interface("one")
     server = start(SERVER, network="awsvpc", address=address, ports=(engines.PortMapping(8000),))
     log = server.log_lines()
     assert next(log) == "up"
@@ -268,7 +277,7 @@ def test_containers_of_one_address_share_their_network(engine: DockerEngine, sta
     assert (server.address, beside.address) == (address, address)
     assert list(beside.log_lines()) == ["200"]
     assert list(start(ask.format(address)).log_lines()) == ["200"]
-    assert engine.new_address() != address
+    assert engine.open_interface("two") != address
 
 
 def test_stop_all_ends_everything_and_starts_nothing_more(engine: DockerEngine, start: Any) -> None:
@@ -283,31 +292,48 @@ def test_stop_all_ends_everything_and_starts_nothing_more(engine: DockerEngine, 
 KILLED_SERVER = """
 import os, signal, sys
 from pathlib import Path
-from localaws.engine import ContainerSpec, docker
+from localaws.engine import ContainerSpec, Volume, docker
 from localaws.engine.images import RegistryImages
 engine = docker.connect(Path(sys.argv[1]), RegistryImages(), {}, "http://127.0.0.1:" + sys.argv[2])
-container = engine.start(ContainerSpec("app", sys.argv[3], {}, command=["import time; time.sleep(60)"]))
+container = engine.start(ContainerSpec("app", sys.argv[3], {}, command=["import time; time.sleep(60)"],
+    volumes=(Volume(Path(sys.argv[1]) / "volumes/tasks/id/v", "/v", scope="task"),)))
 print(container.id, flush=True)
+if sys.argv[4] == "all":
+    engine._watchdog._process.kill()
+    engine._watchdog._process.wait()
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def killed_server(folder: Path, image: str, what: str) -> str:
+    """The container of a server that was killed; `all`: so was the process that watches over it."""
+    words = [sys.executable, "-c", KILLED_SERVER, str(folder), str(free_port()), image, what]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stdout.strip()
+
+
+def test_kill_of_the_server_leaves_neither_container_nor_volume(tmp_path: Path, small_image: str) -> None:
+    container = killed_server(tmp_path, small_image, "server")
+    label = f"label=localaws.owner={tmp_path}"
+    wait_until(lambda: container not in docker("ps", "--all", "--quiet", "--no-trunc"))
+    wait_until(lambda: docker("volume", "ls", "--quiet", "--filter", label) == "")
 
 
 def test_container_that_a_killed_server_left_is_removed_by_the_next_one(
     tmp_path: Path, small_image: str
 ) -> None:
-    words = [sys.executable, "-c", KILLED_SERVER, str(tmp_path), str(free_port()), small_image]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    container = killed_server(tmp_path, small_image, "all")
     other = connect(tmp_path / "another-server")
     assert other.clean_orphans() == 0
     other.stop_all(0)
-    [state] = json.loads(docker("inspect", done.stdout.strip()))
+    [state] = json.loads(docker("inspect", container))
     assert state["State"]["Running"]
     engine = connect(tmp_path)
     assert engine.clean_orphans() == 1
     assert own_containers(engine) == []
     engine.stop_all(0)
-    assert "localaws" not in docker("network", "ls", "--format", "{{.Name}}").split()
+    assert not network_is_left()
 
 
 def test_start_takes_less_than_three_seconds(start: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localaws import taskcontainers, taskdefinitions
+from localaws.ecs import taskcontainers, taskdefinitions
 from localaws.engine import CannotCreate, CannotPull, ContainerSpec, Image, Volume
 from localaws.engine.container import stop_signal
 from localaws.engine.images import parse
@@ -58,7 +58,7 @@ def test_good_definition_passes() -> None:
         {"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}},
         {"placementConstraints": [{"type": "memberOf", "expression": "x"}]},
         {"containerDefinitions": [container(logConfiguration={"logDriver": "splunk"})]},
-        {"containerDefinitions": [container(environmentFiles=[{"value": "a", "type": "s3"}])]},
+        {"volumes": [{"name": "v", "dockerVolumeConfiguration": {"driver": "nfs"}}]},
         {"containerDefinitions": [container(portMappings=[{"containerPort": 53, "protocol": "udp"}])]},
         {"containerDefinitions": [container(restartPolicy={"enabled": True})]},
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from localaws.dependencies import State, problem, readiness, stop_order, verdict
+from localaws.ecs.dependencies import State, problem, readiness, stop_order, verdict
 
 
 def container(name: str, *waits: tuple[str, str], **more: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from localaws.health import Counter, HealthCheck, parse
-from localaws.services import wait_after
+from localaws.ecs.health import Counter, HealthCheck, parse
+from localaws.ecs.services import wait_after
 
 
 def statuses(check: HealthCheck, results: list[tuple[int, float]]) -> list[str]:

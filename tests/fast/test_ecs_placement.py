@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from localaws import instance_types
-from localaws.placement import Instance, Needs, choose, gpu_ids_by_container, needs_of
+from localaws.ecs import instance_types
+from localaws.ecs.placement import Instance, Needs, choose, gpu_ids_by_container, needs_of
 
 
 def instance(name: str = "i", **more: Any) -> Instance:
@@ -62,7 +62,7 @@ def test_ports_and_gpus_are_counted() -> None:
     needs = needs_of({"containerDefinitions": [definition]}, {})
     assert (needs.ports, needs.gpu_count) == (frozenset({8080}), 2)
     vpc = needs_of({"containerDefinitions": [definition], "networkMode": "awsvpc"}, {})
-    assert vpc.ports == frozenset()
+    assert (vpc.ports, vpc.interfaces, needs.interfaces) == (frozenset(), 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,7 @@ def test_ports_and_gpus_are_counted() -> None:
         (Needs(2049, 1), "RESOURCE:CPU"),
         (Needs(1, 8001), "RESOURCE:MEMORY"),
         (Needs(ports=frozenset({22})), "RESOURCE:PORTS"),
+        (Needs(interfaces=3), "RESOURCE:ENI"),
         (Needs(9999, 99999, gpus={"app": 1}), "RESOURCE:GPU"),
     ],
 )
@@ -115,6 +116,16 @@ def test_gpus_are_handed_out_once() -> None:
 def test_instance_types_have_what_aws_says(name: str, expected: tuple[int, int, int]) -> None:
     found = instance_types.resources(name)
     assert found and (found.vcpus, found.memory_mib // 1024, found.gpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "tasks"),
+    [("c5.large", 2), ("m6i.xlarge", 3), ("t3.xlarge", 3), ("g4dn.xlarge", 2), ("g5.xlarge", 3)],
+)
+def test_instance_takes_as_many_awsvpc_tasks_as_it_has_interfaces_beside_its_own(
+    name: str, tasks: int
+) -> None:
+    assert instance_types.interfaces_for_tasks(name) == tasks
 
 
 def test_unknown_instance_type_is_not_guessed() -> None:

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from localaws.engine import ContainerSpec, Exit, dockercontainer
-from localaws.engine.dockercontainer import DOCKER_GONE, DockerContainer
+from localaws.engine.dockercontainer import DOCKER_GONE, DOCKER_RESTARTED, DockerContainer
 
 
 class Silent:
@@ -15,7 +15,7 @@ class Silent:
 
     def __init__(self, waits: tuple[Exception | None, ...] = ()) -> None:
         self.waits = list(waits)
-        self.state: dict[str, Any] = {"ExitCode": 0, "OOMKilled": False}
+        self.state: dict[str, Any] = {"ExitCode": 0, "OOMKilled": False, "Running": True}
 
     def wait(self, identifier: str, timeout: None) -> None:
         found = self.waits.pop(0) if self.waits else requests.ConnectionError()
@@ -57,6 +57,12 @@ def test_container_that_outlives_a_restart_of_its_engine_has_its_own_end() -> No
     api = Silent((requests.ConnectionError(), requests.ConnectionError(), None))
     api.state["ExitCode"] = 4
     assert watched(api).wait(5) == Exit(4)
+
+
+def test_container_that_ended_with_its_engine_says_so() -> None:
+    api = Silent((requests.ConnectionError(), None))
+    api.state |= {"ExitCode": 143, "Running": False}
+    assert watched(api).wait(5) == Exit(143, DOCKER_RESTARTED)
 
 
 def test_container_that_somebody_removed_counts_as_killed() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from localaws.ecs.taskcontainers import isolation_of
 from localaws.engine import CannotCreate, ContainerSpec, Isolation, PortMapping, Volume
 from localaws.engine.dockeroptions import create_options, network_mode, volume_name
-from localaws.taskcontainers import isolation_of
 
 COURSE = {
     "Labels": {"workshop.environment": "mxnet"},

@@ -42,6 +42,19 @@ def test_localaws_knows_nothing_of_the_workshop():
     assert offenders("localaws", "workshop") == []
 
 
+@pytest.mark.parametrize(
+    ("package", "above"),
+    [
+        ("identity", ("engine", "registry", "ecs", "cloudformation")),
+        ("registry", ("engine", "ecs", "cloudformation")),
+        ("engine", ("ecs", "cloudformation")),
+        ("ecs", ("cloudformation",)),
+    ],
+)
+def test_a_package_of_localaws_knows_none_that_stands_on_it(package, above):
+    assert offenders(f"localaws.{package}", *(f"localaws.{each}" for each in above)) == []
+
+
 def test_the_workshop_only_starts_and_stops_localaws():
     allowed = {"localaws", "localaws.daemon", "localaws.errors"}
     used = {

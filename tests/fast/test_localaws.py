@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import localaws
-from localaws import daemon, front, parameters, provisioning, recovery, snapshots, templates
-from localaws.lint import Linter, Problem
-from localaws.taskdefinitions import NOT_EMULATED
+from localaws import daemon, front, parameters, snapshots
+from localaws.cloudformation import provisioning, recovery, templates
+from localaws.cloudformation.lint import Linter, Problem
+from localaws.ecs.taskdefinitions import NOT_EMULATED
 
 SIGNED = b"AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/%s/aws4_request, Signature=x"
 

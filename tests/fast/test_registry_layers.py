@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.layers import Repository, sweep
+from localaws.registry.layers import Repository, sweep
 
 
 def put(repository: Repository, content: bytes) -> str:
@@ -39,3 +39,14 @@ def test_layer_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert repository.get("sha256:0") is None and repository.size("sha256:0") == 0
     with pytest.raises(KeyError):
         repository["sha256:0"]
+
+
+def test_file_becomes_a_layer_and_another_repository_shares_it(tmp_path: Path) -> None:
+    (tmp_path / "layers").mkdir()
+    one, other = Repository(tmp_path / "layers"), Repository(tmp_path / "layers")
+    (tmp_path / "upload").write_bytes(b"layer")
+    one.adopt("sha256:5", tmp_path / "upload", 5)
+    other.share("sha256:5", one)
+    assert not (tmp_path / "upload").exists()
+    assert other["sha256:5"] == b"layer" and other.sizes() == {"sha256:5": 5}
+    assert other.file("sha256:5").parent == tmp_path / "layers"

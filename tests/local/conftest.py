@@ -1,23 +1,17 @@
 """A local AWS for each test module that asks, on a free port, in a temporary folder, gone afterwards."""
 
 import functools
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from attendee import free_port
 
 from localaws import daemon
 
 REGION = "eu-central-1"  # not the default, so that a region typed in somewhere shows
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def client_of(running: daemon.Running, service: str, region: str = REGION) -> Any:

@@ -7,10 +7,11 @@ and one task definition, `probe`, that runs whatever Python it is told.
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from attendee import free_port
 
 from localaws import daemon
 from workshop.aws import session
@@ -61,12 +62,6 @@ def lay_out(root: Path) -> None:
         (root / "docker" / image / "Dockerfile").write_text(DOCKERFILE)
     (root / "task-definitions").mkdir()
     (root / "task-definitions" / "probe.json").write_text(json.dumps(PROBE))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

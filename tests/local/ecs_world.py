@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,21 +15,16 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import pytest
+from attendee import free_port
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 INDEX = "application/vnd.oci.image.{}.v1+json"
 PATIENCE_SECONDS = 20
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -47,9 +41,11 @@ def wait_until(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> An
 class World:
     """A server, its clients, one image whose entry point is `python -u -c`, one cluster."""
 
-    def __init__(self, folder: Path, engine: str = "process") -> None:
+    def __init__(self, folder: Path, engine: str = "process", enforce: bool = False) -> None:
         self.folder = folder
+        self.enforce = enforce
         self.engine = engine
+        self.options: list[str] = []  # further ones of `localaws serve`
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         session = boto3.Session("local", "local", region_name="us-east-1")
@@ -60,7 +56,15 @@ class World:
         command = [sys.executable, "-m", "localaws", "serve", "--state-dir", self.folder, "--port", self.port]
         venv = Path(sys.prefix)
         self.process = subprocess.Popen(
-            [*map(str, command), "--engine", self.engine, "--environment", f"workshop={venv}"],
+            [
+                *map(str, command),
+                "--engine",
+                self.engine,
+                "--environment",
+                f"workshop={venv}",
+                "--enforce" if self.enforce else "--no-enforce",
+                *self.options,
+            ],
             stdout=(self.folder / "server.log").open("ab"),
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
@@ -97,7 +101,8 @@ class World:
         blob = json.dumps({"architecture": "amd64", "os": "linux", "config": given}).encode()
         digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
         base = f"http://127.0.0.1:{self.port}/v2/{repository}/"
-        with urllib.request.urlopen(urllib.request.Request(base + "blobs/uploads/", method="POST")) as answer:
+        begin = urllib.request.Request(base + "blobs/uploads/", headers=self._login(), method="POST")
+        with urllib.request.urlopen(begin) as answer:
             place = urllib.parse.urljoin(base, answer.headers["Location"])
         self._put(f"{place}?digest={digest}", blob, "application/octet-stream")
         entry = {"mediaType": INDEX.format("config"), "digest": digest, "size": len(blob)}
@@ -106,8 +111,12 @@ class World:
         return f"{REGISTRY}/{repository}:{tag}"
 
     def _put(self, url: str, body: bytes, kind: str) -> None:
-        request = urllib.request.Request(url, body, {"Content-Type": kind}, method="PUT")
+        request = urllib.request.Request(url, body, {"Content-Type": kind, **self._login()}, method="PUT")
         urllib.request.urlopen(request).close()
+
+    def _login(self) -> dict[str, str]:
+        token = self.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        return {"Authorization": f"Basic {token}"}
 
     def container(self, code: str, name: str = "app", **more: Any) -> dict[str, Any]:
         """A container definition that runs Python code and logs to /tasks."""
@@ -131,11 +140,18 @@ class World:
     def run(self, *containers: dict[str, Any], register: dict[str, Any] | None = None, **more: Any) -> str:
         """Register and run on no instance in particular; the task's ARN."""
         definition = self.register(*containers, **(register or {}))
+        if (register or {}).get("networkMode") == "awsvpc":
+            more.setdefault("networkConfiguration", self.network())
         answer = self.ecs.run_task(
             cluster="c", taskDefinition=definition, **{"launchType": "FARGATE", **more}
         )
         assert not answer["failures"], answer["failures"]
         return str(answer["tasks"][0]["taskArn"])
+
+    def network(self) -> dict[str, Any]:
+        """A networkConfiguration in the default VPC."""
+        subnet = self.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+        return {"awsvpcConfiguration": {"subnets": [subnet]}}
 
     def task(self, arn: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ecs.describe_tasks(cluster="c", tasks=[arn])["tasks"][0]
@@ -170,10 +186,19 @@ class World:
         return str(wait_until(first))
 
 
+def world(
+    folder: Path, enforce: bool = False, **environment: str
+) -> contextlib.AbstractContextManager[World]:
+    """A furnished local AWS that is gone afterwards; enforce: whether it asks IAM."""
+    return furnished(World(folder, enforce=enforce), **environment)
+
+
+AnyWorld = TypeVar("AnyWorld", bound=World)
+
+
 @contextlib.contextmanager
-def world(folder: Path, **environment: str) -> Iterator[World]:
-    """A furnished local AWS that is gone afterwards."""
-    made = World(folder)
+def furnished(made: AnyWorld, **environment: str) -> Iterator[AnyWorld]:
+    """Start and furnish a world that is gone afterwards."""
     made.start(**environment)
     try:
         made.furnish()

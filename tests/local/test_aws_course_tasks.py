@@ -7,7 +7,7 @@ from pathlib import Path
 import course_world
 import pytest
 
-from workshop.aws import cleaning, images, logs, objects, runs, stacks, tasks
+from workshop.aws import cleaning, images, logs, objects, runs, stacks, task_shell, tasks
 from workshop.aws.session import Aws
 from workshop.errors import AwsError
 
@@ -225,3 +225,12 @@ def test_running_tasks_are_stopped_by_the_clean_up_of_their_lab(aws):
     cleaned = cleaning.clean(3, aws=aws)
     assert tasks.running(aws) == []
     assert cleaned.removed[0].startswith("stopped task probe")
+
+
+def test_shell_opens_in_a_task_of_the_courses_own_cluster(aws):
+    task = tasks.wait(run("import time; time.sleep(60)", aws, shell=True), "RUNNING", aws=aws)
+    assert task_shell.output_of(task, "echo $FROM_THE_IMAGE", aws=aws) == "yes\n"
+    tasks.stop(task, "seen enough", aws=aws)
+    role = stacks.output("JobTaskRoleArn", aws).rpartition("/")[2]
+    policies = aws.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+    assert "answer-shells" in policies

@@ -148,6 +148,22 @@ def test_clean_up_empties_what_refuses_deletion_and_leaves_nothing(aws, deployed
     assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
+def test_clean_up_passes_over_what_somebody_deleted_by_hand(aws):
+    for concern in ("network", "storage", "cluster"):
+        stacks.deploy(concern, aws=aws)
+    made = stacks.outputs(None, aws)
+    aws.client("ecr").delete_repository(repositoryName=made["MxnetRepository"], force=True)
+    aws.client("s3").delete_bucket(Bucket=made["AssetsBucket"])
+    group = made["AutoScalingGroupName"]
+    aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=group, ForceDelete=True)
+    assert images.is_pushed("mxnet", aws) is False
+    images.build("mxnet", aws=aws)
+    with pytest.raises(AwsError, match="NAME_UNKNOWN") as caught:
+        images.push("mxnet", aws=aws)
+    assert "workshop clean --all" in caught.value.remedy
+    assert cleaning.clean(aws=aws).left == []
+
+
 def test_leftovers_are_found_and_those_of_another_course_are_not(aws):
     s3 = aws.client("s3")
     where = {"LocationConstraint": aws.region}

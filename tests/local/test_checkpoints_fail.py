@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import free_port
+from attendee import free_port
 
-from workshop import checkpoints, course, datasets, local
+from workshop import checkpoints, course, datasets, local, policies
 from workshop.aws import images, objects, session, stacks, tasks
 from workshop.aws.session import Aws
 from workshop.checkpoints import Failed
@@ -22,11 +22,13 @@ from workshop.ml.architecture import Architecture
 from workshop.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
-LINKED = ("cloudformation", "functions", "task-definitions", "notebooks", "labs", "data", ".venvs", "src")
-COPIED = ("docker", "requirements", "pyproject.toml", "README.md")
+LINKED = ("functions", "task-definitions", "notebooks", "labs", "data", ".venvs", "src")
+COPIED = ("cloudformation", "docker", "requirements", "pyproject.toml", "README.md")
 PNG = b"\x89PNG\r\n\x1a\n rest"
 TOKEN = "0123456789abcdef0123"
 JUPYTER_START_SECONDS = 60
+LINE = '{"epoch": 1, "weights_sha256": "9f", "loss": 2.1, "seconds": 1.0}\n'
+ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
+    # Who breaks what the checks look at is an administrator: a learner may not.
+    policies.path(policies.LEARNER, root).write_text(json.dumps(ANYTHING))
     with pytest.MonkeyPatch.context() as patch:
         variables = {
             "ROOT": root,
@@ -127,7 +131,7 @@ def test_lab_2_passes(aws: Aws) -> None:
     ],
 )
 def test_an_image_without_an_instruction_fails(aws: Aws, instruction: str, check: Callable[[], str]) -> None:
-    path = aws.settings.root / "docker" / "mxnet" / "Dockerfile"
+    path = images.dockerfile_of("mxnet", aws.settings)
     whole = path.read_text()
     path.write_text(_without(whole, instruction))
     _push(aws)
@@ -223,6 +227,19 @@ def test_cut_weights_and_missing_pictures_fail(results: str) -> None:
         fails(lab_04.curves_are_drawn, "curves.png")
 
 
+def test_workers_with_other_weights_or_without_a_file_fail(results: str) -> None:
+    address = f"{results}/together/workers/1.jsonl"
+    with _changed(address, LINE.replace("9f", "8e").encode()):
+        fails(lab_04.workers_shared_one_network, "different weights")
+    with _changed(address, b""):
+        fails(lab_04.workers_shared_one_network, "different weights")
+    with _changed(
+        f"{results}/together/run.json",
+        objects.read_bytes(f"{results}/together/run.json")[:-1] + b', "status": "failed"}',
+    ):
+        fails(lab_04.workers_shared_one_network, "two workers")
+
+
 def test_a_cat_that_is_not_seen_fails(results: str) -> None:
     address = f"{results}/classified-mxnet/metrics.json"
     metrics = objects.read_json(address)
@@ -268,6 +285,9 @@ def results(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> str:
             f"{classified}/metrics.json", json.dumps({"network": "SqueezeNet 1.0", "results": rows}).encode()
         )
         _put_run(classified, "classify-images", {"framework": framework})
+    for rank in (0, 1):
+        _put(f"{runs}/together/workers/{rank}.jsonl", LINE.encode())
+    _put_run(f"{runs}/together", "train-images-mxnet", {}, workers=2)
     cat = next(photo for photo in datasets.photos() if photo.is_cat)
     picture = objects.upload(cat.path, f"s3://{stacks.output('InputBucket')}/pictures/{cat.path.name}")
     _put(f"{runs}/upload-1/results.json", json.dumps([_row(cat.path.name, True)]).encode())
@@ -289,8 +309,8 @@ def _put(address: str, content: bytes) -> None:
     objects.write_bytes(address, content)
 
 
-def _put_run(address: str, job: str, parameters: dict[str, str]) -> None:
-    record = {"kind": "job", "job": job, "parameters": parameters, "status": "passed"}
+def _put_run(address: str, job: str, parameters: dict[str, str], **more: int) -> None:
+    record = {"kind": "job", "job": job, "parameters": parameters, "status": "passed", **more}
     _put(f"{address}/run.json", json.dumps(record).encode())
 
 

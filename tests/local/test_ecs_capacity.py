@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from ecs_world import World, wait_until, world
 
-from localaws import instance_types
+from localaws.ecs import instance_types
 
 pytestmark = pytest.mark.local
 SLEEP = "import time; print('up'); time.sleep(60)"
@@ -155,6 +155,18 @@ def test_task_that_does_not_fit_names_the_resource_and_the_instance(
     assert answer["failures"] == [{"arn": arn, "reason": reason}]
 
 
+def test_awsvpc_tasks_take_a_network_interface_each_and_an_instance_has_few(aws: World) -> None:
+    cluster = Cluster(aws, "m5.xlarge")
+    definition = aws.register(aws.container(SLEEP), networkMode="awsvpc")
+    answer = cluster.run(definition, count=4, networkConfiguration=aws.network())
+    assert (len(answer["tasks"]), [each["reason"] for each in answer["failures"]]) == (3, ["RESOURCE:ENI"])
+    cluster.stop(answer["tasks"][0]["taskArn"])
+    again = cluster.run(definition, networkConfiguration=aws.network())
+    assert len(again["tasks"]) == 1
+    for task in (*answer["tasks"][1:], *again["tasks"]):
+        cluster.stop(task["taskArn"])
+
+
 @pytest.mark.skipif(bool(instance_types.gpus_here()), reason="this machine has a GPU to give")
 @pytest.mark.parametrize("instance_type", ["m5.large", "g4dn.xlarge"])
 def test_gpu_task_is_refused_where_the_machine_has_no_gpu(aws: World, instance_type: str) -> None:
@@ -217,7 +229,7 @@ def test_provider_without_managed_scaling_and_instances_fails_the_request(aws: W
     assert failures[0]["reason"] == "No Container Instances were found in your capacity provider."
 
 
-def test_draining_instance_takes_no_task(aws: World) -> None:
+def test_draining_instance_takes_no_task_also_after_a_restart_of_the_server(aws: World) -> None:
     cluster = Cluster(aws, "t3.large")
     [instance] = cluster.instances()
     arn = instance["containerInstanceArn"]
@@ -226,6 +238,10 @@ def test_draining_instance_takes_no_task(aws: World) -> None:
     )
     assert cluster.instances()[0]["status"] == "DRAINING"
     assert cluster.run(aws.register(aws.container(SLEEP)))["tasks"] == []
+    aws.stop()
+    aws.start()
+    assert cluster.instances()[0]["status"] == "DRAINING"
+    assert "_draining" not in aws.ecs.describe_clusters(clusters=[cluster.name])["clusters"][0]
     aws.ecs.update_container_instances_state(cluster=cluster.name, containerInstances=[arn], status="ACTIVE")
     task = cluster.run(aws.register(aws.container(SLEEP)))["tasks"][0]
     cluster.stop(task["taskArn"])

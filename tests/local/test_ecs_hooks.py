@@ -166,6 +166,23 @@ def test_registry_keeps_blobs_by_repository_and_digest() -> None:
     assert "_layer_blobs.setdefault(name, {})[" in inspect.getsource(ecr._v2_complete_blob_upload)
 
 
+def test_network_interfaces_subnets_and_groups_are_records_by_their_ids() -> None:
+    from ministack.services import ec2
+
+    ec2._ensure_defaults_initialized()
+    [subnet] = [each for each in ec2._subnets.values()][:1]
+    assert {"VpcId", "AvailabilityZone"} <= set(subnet)
+    assert "VpcId" in next(iter(ec2._security_groups.values()))
+    assert "_network_interfaces.values()" in inspect.getsource(ec2._describe_network_interfaces)
+
+
+def test_object_is_read_by_bucket_and_key() -> None:
+    from ministack.services import s3
+
+    assert list(inspect.signature(s3._get_object_data).parameters)[:2] == ["bucket_name", "key"]
+    assert s3._get_object_data("no-such-bucket", "key") is None
+
+
 def test_groups_capacity_is_set_by_name_and_number() -> None:
     from ministack.services import autoscaling
 

@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -126,6 +124,26 @@ def test_missing_secret_fails_the_start_and_a_present_one_is_given(aws: World) -
     assert aws.lines(task) == ["s3cret"]
 
 
+def test_environment_file_is_read_and_the_definitions_own_variables_win(aws: World) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="settings")
+    s3.put_object(Bucket="settings", Key="a.env", Body=b"# first\nONE=a=1\nTWO=a\nMINE=a\n\nno variable\n")
+    s3.put_object(Bucket="settings", Key="b.env", Body=b"TWO=b\nTHREE=b\n")
+    files = [{"type": "s3", "value": f"arn:aws:s3:::settings/{name}.env"} for name in ("a", "b", "c")]
+    code = "import os; print(*(os.environ.get(n) for n in ('ONE', 'TWO', 'THREE', 'MINE')))"
+    more = {"environment": [{"name": "MINE", "value": "own"}]}
+    arn = aws.run(aws.container(code, environmentFiles=files[:2], **more))
+    aws.stopped(arn)
+    assert aws.lines(arn) == ["a=1 a b own"]
+    reason = aws.stopped(aws.run(aws.container(code, environmentFiles=files)))["stoppedReason"]
+    assert (
+        reason.startswith("ResourceInitializationError: failed to download env files") and "c.env" in reason
+    )
+    wrong = [{"type": "s3", "value": "arn:aws:s3:::settings/a.txt"}]
+    with pytest.raises(ClientError, match=r"must have a .env file extension"):
+        aws.register(aws.container(code, environmentFiles=wrong))
+
+
 def test_entry_point_that_is_not_there_fails_the_start(aws: World) -> None:
     task = aws.stopped(aws.run(aws.container("pass", entryPoint=["no-such-program"])))
     assert task["stoppedReason"].startswith("CannotStartContainerError")
@@ -225,71 +243,6 @@ def test_failing_health_check_shows_but_leaves_a_task_of_its_own_alone(aws: Worl
     aws.stopped(arn)
 
 
-SERVER = """
-import http.server, os
-address = os.environ.get('WORKSHOP_BIND_ADDRESS', '0.0.0.0')
-server = http.server.ThreadingHTTPServer((address, 8080), http.server.SimpleHTTPRequestHandler)
-print('up')
-server.serve_forever()
-"""
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except OSError:
-        return False
-
-
-def test_mapped_port_leads_to_the_container_and_two_tasks_may_have_the_same_one(aws: World) -> None:
-    container = aws.container(SERVER, portMappings=[{"containerPort": 8080, "hostPort": 0}])
-    arns = [aws.run(container), aws.run(container)]
-    ports = set()
-    for arn in arns:
-        aws.line(arn)
-        [binding] = aws.task(arn)["containers"][0]["networkBindings"]
-        assert (binding["containerPort"], binding["bindIP"]) == (8080, "127.0.0.1")
-        url = f"http://127.0.0.1:{binding['hostPort']}/"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            assert answer.status == 200
-        ports.add(binding["hostPort"])
-        aws.ecs.stop_task(cluster="c", task=arn)
-    assert len(ports) == 2
-    for arn in arns:
-        aws.stopped(arn)
-    wait_until(lambda: not answers(url))
-
-
-def test_task_learns_another_tasks_address_from_the_api(aws: World) -> None:
-    secondary = aws.run(aws.container(SERVER, portMappings=[{"containerPort": 8080}]))
-    aws.line(secondary)
-    role = "arn:aws:iam::123456789012:role/primary"
-    code = (
-        "import boto3, urllib.request\n"
-        f"t = boto3.client('ecs').describe_tasks(cluster='c', tasks=['{secondary}'])['tasks'][0]\n"
-        "b = t['containers'][0]['networkBindings'][0]\n"
-        "print(urllib.request.urlopen(f\"http://{b['bindIP']}:{b['hostPort']}/\", timeout=5).status)"
-    )
-    primary = aws.run(aws.container(code, memory=512), register={"taskRoleArn": role})
-    assert aws.stopped(primary)["containers"][0]["exitCode"] == 0, aws.lines(primary)
-    assert aws.lines(primary) == ["200"]
-    aws.ecs.stop_task(cluster="c", task=secondary)
-
-
-def test_awsvpc_task_has_an_interface_whose_address_serves(aws: World) -> None:
-    arn = aws.run(
-        aws.container(SERVER, portMappings=[{"containerPort": 8080}]), register={"networkMode": "awsvpc"}
-    )
-    aws.line(arn)
-    task = aws.task(arn)
-    address = task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
-    assert {"name": "privateIPv4Address", "value": address} in task["attachments"][0]["details"]
-    with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as answer:
-        assert answer.status == 200
-    aws.ecs.stop_task(cluster="c", task=arn)
-
-
 def test_task_has_the_credentials_of_its_role_and_metadata_of_itself(aws: World) -> None:
     code = (
         "import boto3, json, os, urllib.request\n"
@@ -313,55 +266,11 @@ def test_task_without_a_role_finds_no_credentials(aws: World) -> None:
     assert aws.lines(arn) == ["None"]
 
 
-def test_containers_of_a_task_share_a_volume_that_ends_with_it(aws: World) -> None:
-    mount: dict[str, Any] = {"mountPoints": [{"sourceVolume": "scratch", "containerPath": "/srv/shared"}]}
-    write = "import os; open('shared/note', 'w').write('hello'); print(os.path.realpath('shared'))"
-    arn = aws.run(
-        aws.container(
-            "print(open('shared/note').read())",
-            dependsOn=[{"containerName": "writer", "condition": "SUCCESS"}],
-            **mount,
-        ),
-        aws.container(write, "writer", essential=False, **mount),
-        register={"volumes": [{"name": "scratch"}]},
-    )
-    aws.stopped(arn)
-    assert aws.lines(arn) == ["hello"]
-    assert not Path(aws.lines(arn, "writer")[0]).exists()
-
-
-def test_host_path_volume_is_that_folder(aws: World, tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("here")
-    arn = aws.run(
-        aws.container(
-            "print(open('in/data').read())",
-            mountPoints=[{"sourceVolume": "host", "containerPath": "/srv/in", "readOnly": True}],
-        ),
-        register={"volumes": [{"name": "host", "host": {"sourcePath": str(tmp_path)}}]},
-    )
-    aws.stopped(arn)
-    assert aws.lines(arn) == ["here"]
-
-
-def test_mount_point_outside_the_working_directory_is_refused_by_name(aws: World) -> None:
-    arn = aws.run(
-        aws.container("pass", mountPoints=[{"sourceVolume": "v", "containerPath": "/data"}]),
-        register={"volumes": [{"name": "v"}]},
-    )
-    reason = aws.stopped(arn)["stoppedReason"]
-    assert reason.startswith("CannotCreateContainerError") and "/data" in reason
-
-
 def test_definition_that_aws_refuses_is_refused_with_every_problem(aws: World) -> None:
     container = aws.container("pass", dependsOn=[{"containerName": "nobody", "condition": "START"}])
     del container["memory"]
     with pytest.raises(ClientError, match=r"(?s)nobody.*memoryReservation"):
         aws.register(container)
-
-
-def test_execute_command_is_refused_by_name(aws: World) -> None:
-    with pytest.raises(ClientError, match=r"ECS Exec.*not emulated"):
-        aws.ecs.execute_command(cluster="c", task="t", command="sh", interactive=True)
 
 
 def test_task_in_a_cluster_that_is_not_there_is_refused(aws: World) -> None:

@@ -93,7 +93,7 @@ def test_container_below_its_limit_is_left_alone(engine: ProcessEngine) -> None:
 
 
 def test_two_containers_keep_the_same_port_on_addresses_of_their_own(engine: ProcessEngine) -> None:
-    if engine.new_address() == "127.0.0.1":
+    if engine.open_interface("t") == "127.0.0.1":
         pytest.skip("this system has one loopback address")
     code = (
         "import http.server, os\n"
@@ -110,6 +110,19 @@ def test_two_containers_keep_the_same_port_on_addresses_of_their_own(engine: Pro
         url = f"http://127.0.0.1:{container.bindings[0].host_port}/"
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert answer.read().decode() == container.address
+
+
+def test_address_is_given_to_one_task_at_a_time_also_by_another_engine(
+    engine: ProcessEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ProcessEngine(tmp_path / "other", {}, RegistryImages(), {})
+    numbers = iter([100, 1, 1, 100, 1, 1, 100, 1, 2, 100, 1, 1])
+    monkeypatch.setattr("localaws.engine.process.random.randint", lambda low, high: next(numbers))
+    if engine.open_interface("one") == "127.0.0.1":
+        pytest.skip("this system has one loopback address")
+    assert other.open_interface("two") == "127.100.1.2"
+    engine.close_interface("127.100.1.1")
+    assert other.open_interface("three") == "127.100.1.1"
 
 
 def test_taken_host_port_fails_the_start_in_dockers_words(engine: ProcessEngine) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import client_of, free_port
+from attendee import free_port
+from conftest import client_of
 from ecs_world import wait_until
 
 from localaws import daemon, errors

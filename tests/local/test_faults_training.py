@@ -7,13 +7,10 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import boto3
-import numpy as np
 import pytest
-from attendee import Attendee, attendee, is_free, wait_until
-from PIL import Image
+from attendee import Attendee, attendee, is_free, make_pictures, wait_until
 
 from workshop import place
 
@@ -23,21 +20,11 @@ JOB = ("run", "train-images-mxnet", "--on", "ecs", "-p", f"num_epochs={NUM_EPOCH
 TIMEOUT_SECONDS = 120
 
 
-def make_pictures(folder: Path) -> None:
-    noise = np.random.default_rng(1)
-    for side, count in (("train", 60), ("test", 10)):
-        for name in ("cat", "dog"):
-            (folder / "cifar10" / side / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = noise.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / "cifar10" / side / name / f"{number}.jpg")
-
-
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attendee]:
     folder = tmp_path_factory.mktemp("learner")
     with attendee(folder) as one:
-        make_pictures(folder / "data")
+        make_pictures(folder / "data", 60)
         one.variables |= {"WORKSHOP_DATA_DIR": str(folder / "data")}
         prepared = one.run("prepare", "4")
         assert prepared.returncode == 0, prepared.stderr
@@ -99,8 +86,9 @@ def test_clean_up_while_a_task_trains_leaves_nothing_and_can_be_run_again(learne
     assert "there was nothing to do" in learner.run("clean", "--all").stdout
     assert learner.run("prepare", "4").returncode == 0
     ecs = made.client("ecs", endpoint_url=f"http://127.0.0.1:{learner.port}")
-    families = ecs.list_task_definition_families(status="ACTIVE")["families"]
-    assert {"jobs-mxnet", "jobs-tensorflow", "jupyter", "secondary"} <= set(families)
+    arns = ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]
+    families = {arn.rpartition("/")[2].partition(":")[0] for arn in arns}
+    assert {"jobs-mxnet", "jobs-tensorflow", "jupyter", "secondary"} <= families
 
 
 def test_state_that_a_deletion_left_behind_is_refused_at_once_with_the_remedy(learner: Attendee) -> None:

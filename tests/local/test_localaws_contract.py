@@ -61,6 +61,30 @@ FUNCTIONS = {
         "stack_name logical_id lowercase max_len seeded"
     ),
     f"{SERVICES}.cloudformation.provisioners:_asg_launch_template": "spec",
+    "ministack.core.iam_evaluator:evaluate": "ctx policies limits",
+    "ministack.core.iam_evaluator:evaluate_resource_policy": "doc ctx service named_only direct_only",
+    "ministack.core.iam_evaluator:parse_policy_document": "doc",
+    "ministack.core.iam_evaluator:caller_arn": "",
+    f"{SERVICES}.iam:_policy_exists": "arn",
+    f"{SERVICES}.iam:store_policy": "arn name path document description tags",
+    f"{SERVICES}.cloudformation.changesets:_find_change_set": "cs_name stack_name",
+    f"{SERVICES}.cloudformation.handlers:_resolve_stack": "stack_name",
+    f"{SERVICES}.cloudformation.helpers:_extract_members": "params prefix",
+    f"{SERVICES}.cloudformation.provisioners:_provision_resource": "resource_type logical_id props stack_name",
+    f"{SERVICES}.cloudformation.provisioners:_update_resource": (
+        "resource_type physical_id old_props new_props stack_name logical_id old_attrs"
+    ),
+    f"{SERVICES}.cloudformation.provisioners:_delete_resource": (
+        "resource_type physical_id props stack_name logical_id"
+    ),
+    f"{SERVICES}.cloudformation.stacks:_provision_resource": "resource_type logical_id props stack_name",
+    f"{SERVICES}.cloudformation.stacks:_update_resource": (
+        "resource_type physical_id old_props new_props stack_name logical_id old_attrs"
+    ),
+    f"{SERVICES}.cloudformation.stacks:_delete_resource": (
+        "resource_type physical_id props stack_name logical_id"
+    ),
+    f"{SERVICES}.cloudformation.stacks:_replacing_change": "resource_type old_props new_props",
 }
 
 # Stores and tables that are read or added to.
@@ -88,6 +112,9 @@ STORES = {
     f"{SERVICES}.ecs:_services",
     f"{SERVICES}.ecs:_task_defs",
     f"{SERVICES}.ecs:_tasks",
+    f"{SERVICES}.iam:_instance_profiles",
+    f"{SERVICES}.iam:_policies",
+    f"{SERVICES}.iam:_roles",
     f"{SERVICES}.ssm:_PUBLIC_AMI_PARAMETERS",
     f"{SERVICES}.tagging:_COLLECTORS",
 }
@@ -103,6 +130,8 @@ AMENDED = [
     "AWS::ECS::Cluster",
     "AWS::ECS::Service",
     "AWS::ECS::TaskDefinition",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",
 ]
 ADDED = [

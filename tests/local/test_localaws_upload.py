@@ -40,6 +40,13 @@ Resources:
       AssumeRolePolicyDocument:
         Version: "2012-10-17"
         Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}]
+      Policies:
+        - PolicyName: own
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - {Effect: Allow, Action: "ecs:RunTask", Resource: !Sub "${Task}"}
+              - {Effect: Allow, Action: "s3:PutObject", Resource: !Sub "arn:aws:s3:::${Bucket}/*"}
   Cluster: {Type: AWS::ECS::Cluster}
   Task:
     Type: AWS::ECS::TaskDefinition

@@ -4,6 +4,15 @@ Try it:  python -m localaws serve --engine process --state-dir .workshop --port 
 Knows nothing of ECS: an engine takes a description of a container and reports an exit code. The process
 engine runs the image's entry point in a virtual environment of this machine; the Docker engine runs the image
 itself. `auto` is Docker where an engine on this machine answers, else processes.
+
+Addresses. A task of the network mode awsvpc has an address of its own on both engines, from `open_interface`
+until `close_interface`, on which its containers keep their ports; its containers reach each other on it, and
+other tasks reach them there. With Docker it is an address of the network `localaws`, localhost is the task's
+own, and other tasks find it by name too (task id, service, family, ip-A-B-C-D.ec2.internal). A process has no
+network of its own, so there it is 127.x.y.z, localhost is this machine's, names do not resolve, and a program
+must bind the address that the variable WORKSHOP_BIND_ADDRESS gives (unset with Docker: bind 0.0.0.0).
+A program learns its task's address on both engines, as on AWS, from the task metadata endpoint:
+GET $ECS_CONTAINER_METADATA_URI_V4, then Networks[0].IPv4Addresses[0].
 """
 
 import logging
@@ -66,7 +75,7 @@ class Volume:
     """A folder inside the container that is not its image's.
 
     scope: `host` for the folder `source` of this machine; `task` and `shared` for one that the engine keeps,
-    by the name of `source`, as long as the task lives or for good.
+    by the name of `source`, as long as the task or the engine lives.
     """
 
     source: Path
@@ -137,6 +146,27 @@ class Exit:
     reason: str = ""
 
 
+class Terminal(Protocol):
+    """A command on a terminal of its own inside a container. Reading and writing never wait."""
+
+    failure: str  # why the command could not be started, where that shows only afterwards
+
+    def fileno(self) -> int:
+        """A descriptor that tells when there is something to read or room to write."""
+
+    def read(self) -> bytes:
+        """What was written to the terminal; empty at its end. Errors: BlockingIOError if there is nothing yet."""
+
+    def write(self, data: bytes) -> int:
+        """Type; how much was taken. Errors: BlockingIOError while nothing can be."""
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size."""
+
+    def close(self) -> None:
+        """End the command and what it started; exactly once."""
+
+
 class Container(Protocol):
     """A started container."""
 
@@ -160,6 +190,9 @@ class Container(Protocol):
     def execute(self, command: list[str], timeout_seconds: float) -> tuple[int, str]:
         """Run a command inside; (exit code, output). Code 124 when the time passed."""
 
+    def open_terminal(self, command: list[str]) -> Terminal:
+        """Start a command on a terminal inside; raises EngineError when it can't be."""
+
     def remove(self) -> None:
         """Give back the folder, addresses and ports of a stopped container."""
 
@@ -177,8 +210,14 @@ class Engine(Protocol):
     def endpoint_inside(self, endpoint: str) -> str:
         """The server's endpoint as containers reach it."""
 
-    def new_address(self) -> str:
-        """An address of its own for a task, on which its containers may bind any port."""
+    def open_interface(self, task: str, names: tuple[str, ...] = (), domain: str = "ec2.internal") -> str:
+        """Make a network interface for a task and return its address: no other task has it meanwhile.
+
+        Containers whose `address` it is share it. Other tasks may find it by `names` and by ip-A-B-C-D.domain.
+        """
+
+    def close_interface(self, address: str) -> None:
+        """Give back an interface's address, once its containers are removed."""
 
     def start(self, spec: ContainerSpec) -> Container:
         """Start a container; raises EngineError when its entry point can't be run."""

@@ -15,6 +15,7 @@ from localaws.engine import OUT_OF_MEMORY, Binding, ContainerSpec, EngineError, 
 from localaws.engine.launch import Started, launch, read_line
 from localaws.engine.loglines import LineSplitter
 from localaws.engine.memory import KernelLimit, tree_mib
+from localaws.engine.terminal import TERM, ProcessTerminal
 
 CHUNK_BYTES = 64 * 1024
 MEMORY_WATCH_SECONDS = 0.1
@@ -56,6 +57,7 @@ class ProcessContainer:
         self._executing = threading.Lock()  # one command at a time, so that the end can wait for the last
         self._ending = False
         self._command_control: int | None = None
+        self._terminals: set[ProcessTerminal] = set()
 
     def watch(self) -> None:
         """Wait for the end in the background, and for too much memory where the kernel does not."""
@@ -73,6 +75,9 @@ class ProcessContainer:
             self._ending = True
             if self._command_control is not None:
                 _kill(self._command_control)
+            terminals = list(self._terminals)
+        for terminal in terminals:
+            terminal.kill()
         with self._executing:  # what was executed inside has ended, and the next will find that it can't be
             self._exit = self._last_exit(word, number)
         self._ended.set()
@@ -144,6 +149,17 @@ class ProcessContainer:
                 if self._ending:
                     _kill(started.control)
             return self._finish(started, timeout_seconds)
+
+    def open_terminal(self, command: list[str]) -> ProcessTerminal:
+        """Start a command on a terminal in the container's folder, with its variables and its memory limit."""
+        with self._control_lock:  # the end waits for it, and so finds the terminal among those to end
+            if self._ending:
+                raise EngineError("the container is not running")
+            variables = {**self._environment, "TERM": TERM}
+            started = launch(command, variables, self.folder / "work", self.group, terminal=True)
+            terminal = ProcessTerminal(started, self._terminals.discard)
+            self._terminals.add(terminal)
+        return terminal
 
     def _finish(self, started: Started, timeout_seconds: float) -> tuple[int, str]:
         """Collect a command's output and end; kill it when its time has passed."""

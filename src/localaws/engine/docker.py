@@ -5,17 +5,17 @@ For a Docker engine on this machine (Linux). Where it runs in a virtual machine 
 elsewhere, its containers can't reach a server on this machine's loopback address, and `connect` says so.
 
 Every container is in the network `localaws` (see `dockernetwork`) and carries the label `localaws.owner` with
-the server's folder, by which a later server finds what a killed one left. What differs from an ECS instance:
-an awsvpc task's containers share the network of the one that was started first and lose it with that one; a
-health check that takes too long is ended only where this process may kill it; cpu is a share, also for a task.
+the server's folder, by which a later server finds what a killed one left; mostly nothing, since `dockerwatch`
+sees to it at once. What differs from an ECS instance:
+a health check that takes too long is ended only where this process may kill it; cpu is a share, also for a
+task.
 """
 
 import contextlib
-import itertools
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,15 @@ from localaws.engine import (
     Image,
 )
 from localaws.engine.dockercontainer import NO_ANSWER, DockerContainer
-from localaws.engine.dockernetwork import GATEWAY, NETWORK, OWN_ADDRESSES, Network
-from localaws.engine.dockeroptions import OWNER_LABEL, TASK_LABEL, create_options, network_mode
+from localaws.engine.dockerinterface import IMAGE as INTERFACE_IMAGE
+from localaws.engine.dockerinterface import Interfaces
+from localaws.engine.dockernetwork import GATEWAY, NETWORK, Network
+from localaws.engine.dockeroptions import OWNER_LABEL, SESSION_LABEL, TASK_LABEL, create_options, network_mode
+from localaws.engine.dockerwatch import Watchdog
 from localaws.engine.forward import LOOPBACK
 from localaws.engine.images import RegistryImages, parse
 from localaws.errors import NoDocker
+from localaws.identity.registry import own_login
 
 PING_SECONDS = 3
 CALL_SECONDS = 60
@@ -47,6 +51,8 @@ CONNECTIONS = 128  # two a container are open all the time, one for its log and 
 LOG_OPTIONS = {"max-size": "10m", "max-file": "1"}  # for `docker logs`; CloudWatch Logs has them all
 # An image that was made without Docker has its Dockerfile in place of a file system.
 SMALLEST_IMAGE_BYTES = 512 * 1024
+INTERFACE_LOST = "DockerStateError: the container that holds the task's network interface has ended"
+NO_GPU_DRIVER = "could not select device driver"  # Docker's words where the nvidia runtime is not installed
 INSTALL = "install and start Docker, or: WORKSHOP_ENGINE=process workshop up"
 
 
@@ -105,8 +111,18 @@ class DockerEngine:
         self._passed_on = dict(passed_on)
         self._registry = endpoint.partition("://")[2]
         self._containers: dict[str, DockerContainer] = {}
-        self._next_address = itertools.cycle(OWN_ADDRESSES)
+        self._session = {SESSION_LABEL: secrets.token_hex(8)}
+        labels = {OWNER_LABEL: self.owner, **self._session}
+        self._interfaces = Interfaces(client, network, labels, self._end_without_network)
         self._lock = threading.Lock()
+        self._watchdog = Watchdog(
+            [
+                ("container", f"label={SESSION_LABEL}={self._session[SESSION_LABEL]}"),
+                ("volume", f"label={OWNER_LABEL}={self.owner}"),
+                ("network", NETWORK),
+                ("image", INTERFACE_IMAGE),
+            ]
+        )
 
     def endpoint_inside(self, endpoint: str) -> str:
         """The bridge's address, from which a forwarder leads to the server."""
@@ -131,8 +147,9 @@ class DockerEngine:
         try:
             if self._has(f"{name}@{digest}"):
                 return
-            # An empty login: the local registry asks for none, and a helper may be named that is not here.
-            for line in self._client.api.pull(name, digest, stream=True, decode=True, auth_config={}):
+            # Our own login: whether the task may pull was decided before, and a helper may be named that is not here.
+            login = own_login()
+            for line in self._client.api.pull(name, digest, stream=True, decode=True, auth_config=login):
                 if "error" in line:
                     raise CannotPull(f"failed to pull {reference}: {line['error']}")
         except docker.errors.APIError as error:
@@ -147,35 +164,48 @@ class DockerEngine:
             return False
         return True
 
-    def new_address(self) -> str:
-        """An unused address of the network; Docker gives its own from another part of it."""
-        with self._lock:
-            taken = {each.spec.address for each in self._containers.values()} | self._addresses_in_use()
-            candidates = (str(next(self._next_address)) for _ in OWN_ADDRESSES)
-            address = next((each for each in candidates if each not in taken), None)
-        if address is None:
-            raise CannotCreate(f"all addresses of the network {NETWORK} are in use", "stop some tasks")
-        return address
+    def open_interface(self, task: str, names: tuple[str, ...] = (), domain: str = "ec2.internal") -> str:
+        """A network of the task's own with an unused address of `localaws`."""
+        if self.closing:
+            raise EngineError("the local AWS is stopping")
+        try:
+            return self._interfaces.open(task, (task, *names), domain)
+        except requests.RequestException as error:
+            raise EngineError(f"the Docker engine does not answer: {_why(error)}") from error
+        except NoDocker as error:
+            raise EngineError(error.message, error.remedy) from error
 
-    def _addresses_in_use(self) -> set[str]:
-        self._network.ensure()
-        members = self._client.api.inspect_network(NETWORK).get("Containers") or {}
-        return {each.get("IPv4Address", "").partition("/")[0] for each in members.values()}
+    def close_interface(self, address: str) -> None:
+        """Remove the task's network."""
+        self._interfaces.close(address)
 
     def start(self, spec: ContainerSpec) -> DockerContainer:
         """Start the entry point; returns when it runs, raises EngineError when it can't."""
         if self.closing:
             raise EngineError("the local AWS is stopping")
         options = create_options(spec, self.owner, self._passed_on) | self._network_options(spec)
+        options["labels"] |= self._session
         try:
             container = self._create(spec, options)
             return self._run(container)
         except docker.errors.APIError as error:
+            if NO_GPU_DRIVER in str(error.explanation):
+                raise CannotCreate(
+                    f"container {spec.name} wants GPU {', '.join(spec.gpu_ids)}, and this Docker can't pass GPUs on",
+                    "install the NVIDIA Container Toolkit and restart Docker",
+                ) from error
             raise EngineError(f"Error response from daemon: {error.explanation}") from error
         except requests.RequestException as error:
             raise EngineError(f"the Docker engine does not answer: {_why(error)}") from error
         except NoDocker as error:
             raise EngineError(error.message, error.remedy) from error
+
+    def _end_without_network(self, address: str) -> None:
+        """Somebody took a task's interface away: its containers must not go on with nobody to talk to."""
+        with self._lock:
+            containers = [each for each in self._containers.values() if each.spec.address == address]
+        for each in containers:
+            each.kill(INTERFACE_LOST)
 
     def _network_options(self, spec: ContainerSpec) -> dict[str, Any]:
         mode = network_mode(spec)
@@ -183,12 +213,7 @@ class DockerEngine:
             return {"network_mode": mode}
         if spec.address is None:
             return {"network": NETWORK}
-        with self._lock:
-            first = next((each for each in self._containers.values() if _holds(each, spec.address)), None)
-        if first:
-            return {"network_mode": f"container:{first.id}"}
-        endpoint = self._client.api.create_endpoint_config(ipv4_address=spec.address)
-        return {"network": NETWORK, "networking_config": {NETWORK: endpoint}}
+        return {"network_mode": f"container:{self._interfaces.holder(spec.address)}"}
 
     def _create(self, spec: ContainerSpec, options: dict[str, Any]) -> DockerContainer:
         self._network.ensure()
@@ -260,12 +285,18 @@ class DockerEngine:
 
     def clean_orphans(self) -> int:
         """Remove the containers and the tasks' volumes that a killed server left."""
-        found = self._client.api.containers(all=True, filters={"label": f"{OWNER_LABEL}={self.owner}"})
-        orphans = [each["Id"] for each in found if each["Id"] not in self._containers]
-        for identifier in orphans:
-            self._client.api.remove_container(identifier, v=True, force=True)
+        removed = self._remove_containers(lambda labels: not self._session.items() <= labels.items())
         self._remove_volumes(TASK_LABEL)
-        return len(orphans)
+        return removed
+
+    def _remove_containers(self, among: Callable[[Mapping[str, str]], bool]) -> int:
+        """Remove those of this folder's containers whose labels are among what is meant; how many there were."""
+        found = self._client.api.containers(all=True, filters={"label": f"{OWNER_LABEL}={self.owner}"})
+        meant = [each["Id"] for each in found if among(each["Labels"])]
+        for identifier in meant:
+            with contextlib.suppress(docker.errors.NotFound):  # who killed the server may have removed it
+                self._client.api.remove_container(identifier, v=True, force=True)
+        return len(meant)
 
     def stop_all(self, timeout_seconds: float = 5.0) -> None:
         """Stop every container at once; none can be started afterwards."""
@@ -274,6 +305,7 @@ class DockerEngine:
             containers = list(self._containers.values())
 
         def end(container: DockerContainer) -> None:
+            container.give_up_on_docker()
             container.stop(timeout_seconds)
             container.remove()
 
@@ -283,10 +315,9 @@ class DockerEngine:
         for stopper in stoppers:
             stopper.join()
         with contextlib.suppress(*NO_ANSWER):
-            self.clean_orphans()  # what could not be removed in its time, because Docker was restarting
+            self._interfaces.close_all()
+            # What could not be removed in its time, because Docker was restarting.
+            self._remove_containers(lambda labels: True)
+            self._remove_volumes(f"{OWNER_LABEL}={self.owner}")
         self._network.close()
-
-
-def _holds(container: DockerContainer, address: str) -> bool:
-    """Whether the container has this address as its own, and still runs."""
-    return container.address == address and container.wait(0) is None
+        self._watchdog.dismiss()

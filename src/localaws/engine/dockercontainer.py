@@ -16,6 +16,7 @@ import docker.errors
 import requests
 
 from localaws.engine import OUT_OF_MEMORY, Binding, ContainerSpec, Exit
+from localaws.engine.dockerterminal import DockerTerminal
 from localaws.engine.loglines import LineSplitter
 
 KILLED = 128 + signal.SIGKILL
@@ -25,6 +26,7 @@ NOT_FOUND = 127
 # Docker says no, or says nothing: where a container is taken away, both mean that there is nothing to take.
 NO_ANSWER = (docker.errors.APIError, requests.RequestException)
 DOCKER_GONE = "DockerTimeoutError: the Docker engine has stopped answering"
+DOCKER_RESTARTED = "DockerStateError: the Docker engine was stopped, and its containers with it"
 RECONNECT_SECONDS = 20.0
 RECONNECT_PAUSE_SECONDS = 0.5
 
@@ -49,6 +51,8 @@ class DockerContainer:
         self._forget = forget
         self._exit: Exit | None = None
         self._ended = threading.Event()
+        self._impatient = threading.Event()
+        self._killed_because = ""
 
     def attach(self) -> None:
         """Listen to its output; before it starts, so that no line is missed."""
@@ -67,24 +71,38 @@ class DockerContainer:
 
     def _outlast_docker(self) -> Exit:
         """The exit; Docker may be restarted meanwhile, which a container may or may not survive."""
-        last_answer = time.monotonic()
-        while time.monotonic() < last_answer + RECONNECT_SECONDS:
+        last_answer, restarted = time.monotonic(), False
+        while time.monotonic() < last_answer + RECONNECT_SECONDS and not self._impatient.is_set():
             try:
                 self._api.wait(self.id, timeout=None)
-                return self._read_exit()
+                exit_ = self._read_exit()
+                return Exit(exit_.code, exit_.reason or DOCKER_RESTARTED) if restarted else exit_
             except docker.errors.NotFound:
                 return Exit(KILLED)  # removed by hand
             except NO_ANSWER:
-                time.sleep(RECONNECT_PAUSE_SECONDS)
+                self._impatient.wait(RECONNECT_PAUSE_SECONDS)
                 with contextlib.suppress(*NO_ANSWER):
                     self._api.ping()
                     last_answer = time.monotonic()
+                    restarted = not self._api.inspect_container(self.id)["State"]["Running"]
         return Exit(KILLED, DOCKER_GONE)
+
+    def give_up_on_docker(self) -> None:
+        """If Docker does not answer, or stops to, wait no longer for it."""
+        self._impatient.set()
 
     def _read_exit(self) -> Exit:
         state = self._api.inspect_container(self.id)["State"]
         code = int(state["ExitCode"])
-        return Exit(code, OUT_OF_MEMORY if state.get("OOMKilled") and code else "")
+        return Exit(code, OUT_OF_MEMORY if state.get("OOMKilled") and code else self._killed_because)
+
+    def kill(self, reason: str) -> None:
+        """End it at once; the exit will give this reason."""
+        self._killed_because = reason
+        try:
+            self._api.kill(self.id, signal="SIGKILL")
+        except NO_ANSWER:
+            self._killed_because = ""  # it had ended already, or Docker is away and it may live on
 
     def wait(self, timeout_seconds: float | None = None) -> Exit | None:
         """The exit, once there is one; None if the time passed before."""
@@ -160,6 +178,10 @@ class DockerContainer:
             pid = int(self._api.exec_inspect(run).get("Pid") or 0)
             if pid > 1:
                 os.kill(pid, signal.SIGKILL)
+
+    def open_terminal(self, command: list[str]) -> DockerTerminal:
+        """Start a command on a terminal inside, as root."""
+        return DockerTerminal(self._api, self.id, command)
 
     def remove(self) -> None:
         """Remove the stopped container and give back its ports."""

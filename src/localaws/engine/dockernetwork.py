@@ -5,6 +5,8 @@ The server listens on this machine's loopback address alone, which a container c
 bridge gets the address 169.254.170.2, at which the ECS agent answers on AWS and from which the AWS SDKs accept
 credentials over plain HTTP, and a forwarder listens on that address only, for callers from the network only.
 Nothing listens on 0.0.0.0. All servers of this machine share the network, each with its own port.
+Docker may miscount who is in a network after many containers started at once (moby issue 42119, Docker 20.10 at
+least); then it keeps this one, which harms nobody, until Docker itself is started anew.
 Where a firewall closes unknown interfaces, open this one: ufw allow in on localaws0.
 Knows nothing of containers.
 """

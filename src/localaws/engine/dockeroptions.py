@@ -19,6 +19,7 @@ from localaws.engine.forward import LOOPBACK
 
 OWNER_LABEL = "localaws.owner"
 TASK_LABEL = "localaws.task-volume"
+SESSION_LABEL = "localaws.session"  # of one run of a server: another on the same folder has another
 SMALLEST_CPU_SHARES = 2
 DATA_INSIDE = "/mnt/workshop/data"
 CACHED = "datasets"  # the part of the cache that is worth mounting: one folder for each verified download

@@ -29,17 +29,24 @@ class Started:
 
 
 def launch(
-    command: list[str], environment: Mapping[str, str], directory: Path, group: KernelLimit | None
+    command: list[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    group: KernelLimit | None,
+    terminal: bool = False,
 ) -> Started:
-    """Start the supervisor with the command; returns once the command's program runs."""
+    """Start the supervisor with the command; returns once the command's program runs.
+
+    terminal: give it one of its own, whose other side is then `log`; else input is empty, and `log` a pipe.
+    """
     control_read, control_write = os.pipe()
     status_read, status_write = os.pipe()
-    log_read, log_write = os.pipe()
+    log_read, log_write = os.openpty() if terminal else os.pipe()
     folder = str(group.folder) if group else "-"
     try:
         supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", SUPERVISOR, str(control_read), str(status_write), folder, *command],
-            stdin=subprocess.DEVNULL,
+            stdin=log_write if terminal else subprocess.DEVNULL,
             stdout=log_write,
             stderr=log_write,
             env=dict(environment),

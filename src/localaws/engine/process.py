@@ -9,6 +9,7 @@ can't have its port mapped, so each container gets a loopback address of its own
 which it keeps its container ports; where only 127.0.0.1 exists (macOS), containers share it and its ports.
 """
 
+import errno
 import json
 import random
 import secrets
@@ -34,6 +35,9 @@ from localaws.engine.launch import launch
 from localaws.engine.memory import KernelLimit, limit
 from localaws.engine.surroundings import arguments, prepare_folder, variables
 
+MOST_TRIES = 100
+CLAIM_PORT = 51678  # UDP; the ECS agent keeps this port for itself, so no task may expect to have it
+
 
 class ProcessEngine:
     """Starts containers as supervised process trees and knows all that are alive."""
@@ -54,6 +58,7 @@ class ProcessEngine:
         self._passed_on = dict(passed_on)
         self._forwarder = Forwarder()
         self._containers: dict[str, ProcessContainer] = {}
+        self._claims: dict[str, socket.socket] = {}
         self._lock = threading.Lock()
 
     def pull(self, reference: str) -> Image:
@@ -78,15 +83,32 @@ class ProcessEngine:
         """Processes share this machine's loopback address with the server."""
         return endpoint
 
-    def new_address(self) -> str:
-        """An unused address of 127.0.0.0/8, or 127.0.0.1 where the system has no other."""
-        address = f"127.{random.randint(64, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
-        with socket.socket() as probe:
+    def open_interface(self, task: str, names: tuple[str, ...] = (), domain: str = "ec2.internal") -> str:
+        """An address of 127.0.0.0/8 that no other task has, or 127.0.0.1 where the system has no other.
+
+        A socket that is held on each address keeps it from being given twice, also by another server.
+        """
+        for _ in range(MOST_TRIES):
+            address = f"127.{random.randint(64, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
+            claim = socket.socket(type=socket.SOCK_DGRAM)
             try:
-                probe.bind((address, 0))
-            except OSError:
-                return LOOPBACK
-        return address
+                claim.bind((address, CLAIM_PORT))
+            except OSError as error:
+                claim.close()
+                if error.errno != errno.EADDRINUSE:
+                    return LOOPBACK  # macOS has one loopback address
+                continue
+            with self._lock:
+                self._claims[address] = claim
+            return address
+        raise CannotCreate("no free loopback address was found", "stop some tasks")
+
+    def close_interface(self, address: str) -> None:
+        """Let another task have the address."""
+        with self._lock:
+            claim = self._claims.pop(address, None)
+        if claim:
+            claim.close()
 
     def start(self, spec: ContainerSpec) -> ProcessContainer:
         """Start the entry point; returns when it runs, raises EngineError when it can't."""
@@ -95,8 +117,8 @@ class ProcessEngine:
         identifier = secrets.token_hex(32)
         folder = self.folder / identifier[:12]
         label = (spec.image_config.get("Labels") or {}).get(ENVIRONMENT_LABEL, "")
-        address = spec.address or (LOOPBACK if spec.network == "host" else self.new_address())
         command = arguments(spec)
+        address = spec.address or (LOOPBACK if spec.network == "host" else self.open_interface(identifier))
         bindings: list[Binding] = []
         group = limit(identifier[:12], spec.memory_mib) if spec.memory_mib else None
         try:
@@ -106,6 +128,8 @@ class ProcessEngine:
             started = launch(command, environment, folder / "work", group)
         except BaseException:
             self._release(folder, bindings if spec.network != "host" else [], group)
+            if not spec.address:
+                self.close_interface(address)
             raise
         container = ProcessContainer(
             identifier, spec, address, bindings, started, group, folder, environment, self._forget
@@ -139,6 +163,8 @@ class ProcessEngine:
             self._containers.pop(container.id, None)
         bindings = [] if container.spec.network == "host" else container.bindings
         self._release(container.folder, bindings, container.group)
+        if not container.spec.address:  # an awsvpc task's is its own, and outlives the container
+            self.close_interface(container.address)
 
     def _release(self, folder: Path, bindings: list[Binding], group: KernelLimit | None) -> None:
         for binding in bindings:

@@ -40,6 +40,11 @@ def _become(command, cgroup, report, supervisor):
     """Turn this new process into the command; writes why not to `report`."""
     try:
         os.setsid()
+        if os.isatty(0):  # a shell's: Ctrl-C, job control and its size need it to be the controlling one
+            import fcntl
+            import termios
+
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         _prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != supervisor:
             os._exit(128 + signal.SIGKILL)

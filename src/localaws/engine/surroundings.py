@@ -1,6 +1,6 @@
 """What a container's process sees: its arguments, its folder, its environment variables.
 
-Try it:  python -m pytest tests/fast/test_engine_surroundings.py
+Try it:  python -m pytest tests/local/test_engine_process.py
 Knows nothing of how processes are started. Nothing of the server's own environment gets in, save the names
 in PASSED_ON.
 """

@@ -35,8 +35,9 @@ bench:     ## measure what is claimed about speed and accuracy
 LOCK = .venvs/uv/bin/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 lock:      ## resolve pyproject.toml into requirements/ again
-	@for name in workshop mxnet uv moto; do $(LOCK) --extra $$name -o requirements/$$name.txt || exit 1; done
+	@for name in workshop mxnet uv moto awscli audit; do $(LOCK) --extra $$name -o requirements/$$name.txt || exit 1; done
 	@for name in tensorflow test; do $(LOCK) --extra $$name -c requirements/workshop.txt -o requirements/$$name.txt || exit 1; done
+	@for name in mxnet tensorflow; do $(LOCK) --extra $$name-gpu -c requirements/$$name.txt -o requirements/$$name-gpu.txt || exit 1; done
 
 clean:     ## stop the local AWS and remove everything that was made here
 	@if [ -x $(BIN)/workshop ]; then $(BIN)/workshop down; fi

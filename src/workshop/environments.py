@@ -54,10 +54,10 @@ def check_python():
 
 
 def check_disk(name):
-    free_gib = shutil.disk_usage(ROOT).free / 2**30
-    if free_gib < NEEDED_GIB.get(name, 0.2):
+    free_gib, needed_gib = shutil.disk_usage(ROOT).free / 2**30, NEEDED_GIB.get(name, 0.2)
+    if free_gib < needed_gib:
         raise SetupError(
-            f"environment '{name}' needs {NEEDED_GIB[name]:.1f} GiB, and {ROOT} has {free_gib:.1f} GiB free",
+            f"environment '{name}' needs {needed_gib:.1f} GiB, and {ROOT} has {free_gib:.1f} GiB free",
             "free some space, or clone the workshop to a larger disk",
         )
 
@@ -134,16 +134,21 @@ def only_one():
         yield
 
 
-def setup(with_tests=False, with_moto=False):
+def setup(with_tests=False, with_moto=False, with_audit=False):
     """Make every environment that this machine can have, and the kernels that the notebooks name.
 
-    with_tests: also the tools of the tests; with_moto: also the server that the benchmarks compare ours with.
+    with_tests: also the tools of the tests, the AWS CLI among them; with_moto: also the server that the
+    benchmarks compare ours with; with_audit: also what `workshop sbom` needs.
     """
     check_python()
     tools = ["requirements/test.txt"] if with_tests or (VENVS / "with-tests").exists() else []
     wanted = {"workshop": ["requirements/workshop.txt", *tools], "mxnet": ["requirements/mxnet.txt"]}
+    if with_tests:
+        wanted["awscli"] = ["requirements/awscli.txt"]
     if with_moto:
         wanted["moto"] = ["requirements/moto.txt"]
+    if with_audit or with_tests:
+        wanted["audit"] = ["requirements/audit.txt"]
     with only_one():
         if with_tests:
             # So that `make workshop` after `make test` does not take the tools out again.
@@ -164,9 +169,10 @@ def main():
     parser.add_argument(
         "--moto", action="store_true", help="with the server that benchmarks compare ours with"
     )
+    parser.add_argument("--audit", action="store_true", help="with what `workshop sbom` needs")
     arguments = parser.parse_args()
     try:
-        setup(with_tests=arguments.tests, with_moto=arguments.moto)
+        setup(with_tests=arguments.tests, with_moto=arguments.moto, with_audit=arguments.audit)
     except SetupError as error:
         print(f"error: {error.args[0]}\n  fix: {error.args[1]}", file=sys.stderr)
         return 1

@@ -2,13 +2,14 @@
 
 import json
 import re
-import shlex
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from dockerfile_parse import DockerfileParser
+
+from workshop.aws import dockerfile, images
+from workshop.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 # Image, and the environment that the process engine runs it in.
@@ -17,33 +18,25 @@ IMAGES = {"mxnet": "mxnet", "tensorflow": "workshop"}
 every_image = pytest.mark.parametrize("image", sorted(IMAGES))
 
 
-def parse(image):
-    return DockerfileParser(path=str(ROOT / "docker" / image / "Dockerfile"))
+def described(image, **arguments):
+    path = images.dockerfile_of(image, load({}, root=ROOT))
+    return dockerfile.read(path, {"IMAGE": image, **arguments})
 
 
 def instructions(image):
-    return [
-        (each["instruction"], each["value"])
-        for each in parse(image).structure
-        if each["instruction"] != "COMMENT"
-    ]
+    return described(image).instructions
 
 
 def values(image, instruction):
     return [value for name, value in instructions(image) if name == instruction]
 
 
-def copied(image):
-    """What the build takes from the repository."""
-    return [source for value in values(image, "COPY") for source in shlex.split(value)[:-1]]
-
-
 @every_image
 def test_the_base_is_one_version_and_can_be_given_by_digest(image):
-    parser = parse(image)
-    assert parser.baseimage == "python:3.11-slim-bookworm"
-    assert values(image, "FROM") == ["${BASE_IMAGE}"]
-    assert not parser.content.startswith("# syntax=")  # BuildKit would fetch a front end from a registry
+    assert described(image).base == "python:3.11-slim-bookworm"
+    assert described(image, BASE_IMAGE="python@sha256:00").base == "python@sha256:00"
+    text = described(image).path.read_text()
+    assert not text.startswith("# syntax=")  # BuildKit would fetch a front end from a registry
 
 
 @every_image
@@ -54,11 +47,41 @@ def test_dependencies_come_with_hashes_and_before_the_code(image):
     ]
     code = [index for index, (name, value) in enumerate(order) if name == "COPY" and value.startswith("src/")]
     assert "--require-hashes" in order[installs[0]][1] and "--mount=type=cache" in order[installs[0]][1]
-    assert installs[0] < code[0] < installs[1]
-    ours = order[installs[1]][1]
-    assert all(flag in ours for flag in ("--no-deps", "--no-build-isolation", "--no-index"))
-    lock = f"requirements/{image}.txt"
-    assert lock in copied(image) and f"/opt/workshop/{lock}" in order[installs[0]][1]
+    assert len(installs) == 1 and installs[0] < code[0]
+    assert "-r /opt/workshop/requirements/${LOCK}.txt" in order[installs[0]][1]
+    assert f"requirements/{image}.txt" in described(image).sources
+
+
+@every_image
+def test_code_comes_last_so_that_a_change_of_it_makes_little_anew(image):
+    order = [(name, value) for name, value in instructions(image) if name in dockerfile.MAKES_A_LAYER]
+    last = [("COPY", "src/ /opt/workshop/src/"), ("RUN", "python -m compileall -q /opt/workshop/src")]
+    assert order[-2:] == last
+
+
+@every_image
+def test_the_variant_for_gpus_differs_in_its_lock_alone(image):
+    plain, gpu = described(image), described(image, LOCK=f"{image}-gpu")
+    assert gpu.sources == [source.replace(f"/{image}.txt", f"/{image}-gpu.txt") for source in plain.sources]
+    assert gpu.config == plain.config
+    assert (ROOT / "requirements" / f"{image}-gpu.txt").is_file()
+
+
+@every_image
+def test_the_gpu_lock_has_the_same_versions_and_adds_nvidias_libraries(image):
+    plain, gpu = locked(image), locked(f"{image}-gpu")
+    assert "://" not in (ROOT / "requirements" / f"{image}-gpu.txt").read_text()
+    shared = plain.keys() & gpu.keys()
+    assert len(shared) > 80 and {name: gpu[name] for name in shared} == {name: plain[name] for name in shared}
+    assert plain.keys() - gpu.keys() == {{"mxnet": "mxnet", "tensorflow": "tensorflow-cpu"}[image]}
+    build_tools = {"setuptools", "wheel"}
+    added = gpu.keys() - plain.keys() - build_tools - {"mxnet-cu117", "tensorflow"}
+    assert added and all(name.startswith("nvidia-") for name in added)
+
+
+def locked(name):
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text, re.MULTILINE))
 
 
 @every_image
@@ -88,7 +111,8 @@ def test_entry_point_and_command_are_in_exec_form(image):
 
 @every_image
 def test_the_label_names_an_environment_that_can_be_made(image):
-    labels = parse(image).labels
+    labels = described(image).labels
+    assert labels["workshop.image"] == image
     assert labels["workshop.environment"] == IMAGES[image]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert IMAGES[image] in project["optional-dependencies"]
@@ -122,7 +146,7 @@ def test_the_health_check_is_repeated_in_the_task_definition(image, family):
 @every_image
 def test_folders_in_its_variables_are_its_own(image):
     """The process engine sets the same variables on a learner's machine: none may mean a folder of theirs."""
-    variables = parse(image).envs
+    variables = {name: value for name, value in described(image).environment.items() if name != "PATH"}
     folders = {name: value for name, value in variables.items() if name.endswith(("_DIR", "_ROOT"))}
     assert folders.pop("WORKSHOP_ROOT") == "/opt/workshop"  # replaced by the process engine
     assert [value for value in folders.values() if Path(value).is_absolute() or (ROOT / value).exists()] == []
@@ -137,7 +161,7 @@ def test_the_build_sees_what_it_copies_and_nothing_secret(image):
     ]
     assert rules[0] == "*"
     back = [rule[1:].rstrip("/") for rule in rules if rule.startswith("!")]
-    for source in copied(image):
+    for source in [*described(image).sources, f"requirements/{image}-gpu.txt"]:
         name = source.rstrip("/")
         assert any(name == rule or rule.startswith(f"{name}/") for rule in back), source
     assert not any(

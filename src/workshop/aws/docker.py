@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,27 @@ def absent(timeout_seconds: float = ANSWER_SECONDS) -> str:
     return ""
 
 
-def build(path: Path, context: Path, tags: Sequence[str], on_line: Callable[[str], None]) -> None:
+def build(
+    path: Path,
+    context: Path,
+    tags: Sequence[str],
+    on_line: Callable[[str], None],
+    arguments: Mapping[str, str] | None = None,
+) -> None:
     """Build a Dockerfile, handing on every line of progress. Errors: AwsError with the last lines."""
     named = [word for tag in tags for word in ("--tag", tag)]
-    command = [_client(), "build", "--progress", "plain", "--file", str(path), *named, str(context)]
+    given = [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
+    command = [
+        client_that_builds(),
+        "build",
+        "--progress",
+        "plain",
+        "--file",
+        str(path),
+        *given,
+        *named,
+        str(context),
+    ]
     programs.stream(command, f"docker build {path.parent.name}", on_line)
 
 
@@ -88,7 +105,23 @@ def run(tag: str, command: Sequence[str], timeout_seconds: float) -> str:
     return programs.output_of(words, timeout_seconds)
 
 
-def _client() -> str:
+def names(label: str) -> list[str]:
+    """Every tag and every name by digest of the images that have a label."""
+    listed = programs.output_of(["docker", "images", "--quiet", "--filter", f"label={label}"], 60).split()
+    if not listed:
+        return []
+    form = "{{range .RepoTags}}{{.}} {{end}}{{range .RepoDigests}}{{.}} {{end}}"
+    command = ["docker", "image", "inspect", "--format", form, *sorted(set(listed))]
+    return [name for name in programs.output_of(command, 60).split() if not name.startswith("<none>")]
+
+
+def remove(names: Sequence[str], label: str) -> None:
+    """Take names from images, and remove images with a label that have none left; the build cache stays."""
+    programs.output_of(["docker", "image", "rm", "--force", *names], 120)
+    programs.output_of(["docker", "image", "prune", "--force", "--filter", f"label={label}"], 120)
+
+
+def client_that_builds() -> str:
     """A docker command that builds with BuildKit, which the Dockerfiles' cache mounts need.
 
     From version 23 on BuildKit is a plug-in that may be missing; older ones have it built in.

@@ -1,6 +1,6 @@
 """Read a Dockerfile into the configuration that an image made from it would have.
 
-Try it:  python -c "from workshop.aws.dockerfile import read; print(read('docker/mxnet/Dockerfile').config)"
+Try it:  python -c "from workshop.aws.dockerfile import read; print(read('docker/jobs/Dockerfile').config)"
 Runs nothing: a RUN is only listed. What the base image sets is not known either, but for the usual PATH.
 Reference: https://docs.docker.com/reference/dockerfile/ and the OCI image configuration.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class Description:
     ports: list[str] = field(default_factory=list)
     stop_signal: str = ""
     health_check: list[str] | None = None
+    sources: list[str] = field(default_factory=list)
+    """What COPY and ADD bring from the build context."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -55,35 +58,40 @@ class Description:
         return {name: value for name, value in found.items() if value}
 
 
-def read(path: Path | str) -> Description:
-    """Read the last stage of a Dockerfile. Errors: DataError if there is no such file or no FROM in it."""
+def read(path: Path | str, arguments: Mapping[str, str] | None = None) -> Description:
+    """Read the last stage of a Dockerfile, with build arguments.
+
+    Errors: DataError if there is no such file or no FROM in it.
+    """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"there is no Dockerfile {path}")
     parser = DockerfileParser(fileobj=io.BytesIO(path.read_bytes()), env_replace=False)
     structure = [(each["instruction"], each["value"]) for each in parser.structure]
-    base, instructions = _last_stage([each for each in structure if each[0] != "COMMENT"], path)
+    given = dict(arguments or {})
+    stages = _Stages(path, given)
+    for instruction, value in structure:
+        if instruction != "COMMENT":
+            stages.add(instruction, value)
+    base, instructions = stages.last()
     description = Description(path, base, instructions, environment={"PATH": BASE_PATH})
-    arguments: dict[str, str] = {}
+    known: dict[str, str] = {}
     for instruction, value in instructions:
-        _apply(description, arguments, instruction, value)
+        if instruction == "ARG":
+            known.update(_argument(value, known | description.environment, stages.defaults, given))
+        else:
+            _apply(description, known, instruction, value)
     return description
 
 
 def copied(description: Description, context: Path) -> list[Path]:
     """The files of the build context that COPY and ADD would bring, in order of their paths."""
     found: set[Path] = set()
-    for instruction, value in description.instructions:
-        if instruction not in ("COPY", "ADD"):
-            continue
-        words = value.split() if not value.lstrip().startswith("[") else json.loads(value)
-        if any(word.startswith("--from") for word in words):
-            continue
-        for source in [word for word in words if not word.startswith("--")][:-1]:
-            for match in context.glob(source.strip("/") or "*"):
-                found.update(
-                    [match] if match.is_file() else (each for each in match.rglob("*") if each.is_file())
-                )
+    for source in description.sources:
+        for match in context.glob(source.strip("/") or "*"):
+            found.update(
+                [match] if match.is_file() else (each for each in match.rglob("*") if each.is_file())
+            )
     return sorted(each for each in found if not _is_by_product(each.relative_to(context)))
 
 
@@ -93,25 +101,42 @@ def _is_by_product(path: Path) -> bool:
     )
 
 
-def _last_stage(structure: list[tuple[str, str]], path: Path) -> tuple[str, list[tuple[str, str]]]:
-    """The base image and every instruction after it, following `FROM earlier-stage`."""
-    defaults: dict[str, str] = {}
-    stages: dict[str, tuple[str, list[tuple[str, str]]]] = {}
-    last = ""
-    for instruction, value in structure:
+class _Stages:
+    """The stages of a Dockerfile as they are read; each begins with what the stage that it stands on says."""
+
+    def __init__(self, path: Path, given: dict[str, str]) -> None:
+        self.defaults: dict[str, str] = {}
+        self._path, self._given = path, given
+        self._stages: dict[str, tuple[str, list[tuple[str, str]]]] = {}
+        self._last = ""
+
+    def add(self, instruction: str, value: str) -> None:
+        """The next instruction of the file."""
         if instruction == "FROM":
             words = [word for word in value.split() if not word.startswith("--")]
-            source = WordSplitter(words[0], args=defaults).dequote()
-            base, before = stages.get(source, (source, []))
-            last = words[2] if len(words) > 2 else str(len(stages))
-            stages[last] = (base, list(before))
-        elif last:
-            stages[last][1].append((instruction, value))
+            source = WordSplitter(words[0], args=self.defaults).dequote()
+            base, before = self._stages.get(source, (source, []))
+            self._last = words[2] if len(words) > 2 else str(len(self._stages))
+            self._stages[self._last] = (base, list(before))
+        elif self._last:
+            self._stages[self._last][1].append((instruction, value))
         elif instruction == "ARG":
-            defaults.update(_pairs(value, {}, {}))
-    if not last:
-        raise DataError(f"{path} has no FROM: it is not a Dockerfile")
-    return stages[last]
+            self.defaults.update(_argument(value, self.defaults, {}, self._given))
+
+    def last(self) -> tuple[str, list[tuple[str, str]]]:
+        """The base image and every instruction after it."""
+        if not self._last:
+            raise DataError(f"{self._path} has no FROM: it is not a Dockerfile")
+        return self._stages[self._last]
+
+
+def _argument(
+    value: str, known: Mapping[str, str], defaults: Mapping[str, str], given: Mapping[str, str]
+) -> dict[str, str]:
+    """An ARG: what was given for the build, else its own default, else that of an ARG before the first FROM."""
+    if "=" not in value:
+        return {value.strip(): given.get(value.strip(), defaults.get(value.strip(), ""))}
+    return {name: given.get(name, default) for name, default in _pairs(value, dict(known), {}).items()}
 
 
 def _pairs(value: str, arguments: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
@@ -124,9 +149,7 @@ def _apply(found: Description, arguments: dict[str, str], instruction: str, valu
     def expanded(text: str) -> str:
         return str(WordSplitter(text, args=arguments, envs=found.environment).dequote())
 
-    if instruction == "ARG":
-        arguments.update(_pairs(value if "=" in value else f"{value}=", arguments, found.environment))
-    elif instruction == "ENV":
+    if instruction == "ENV":
         found.environment.update(_pairs(value, arguments, found.environment))
     elif instruction == "LABEL":
         found.labels.update(_pairs(value, arguments, found.environment))
@@ -141,7 +164,9 @@ def _apply(found: Description, arguments: dict[str, str], instruction: str, valu
 
 
 def _apply_single(found: Description, instruction: str, value: str, expanded: str) -> None:
-    if instruction == "CMD":
+    if instruction in ("COPY", "ADD"):
+        found.sources += _sources(expanded)
+    elif instruction == "CMD":
         found.command = _words(value)
     elif instruction == "USER":
         found.user = expanded
@@ -150,6 +175,14 @@ def _apply_single(found: Description, instruction: str, value: str, expanded: st
     elif instruction == "HEALTHCHECK":
         options, _, command = value.partition("CMD")
         found.health_check = _words(command.strip()) if command or options.strip() != "NONE" else None
+
+
+def _sources(value: str) -> list[str]:
+    """All words but the last, which is where to; none if they come from another stage or image."""
+    words = json.loads(value) if value.lstrip().startswith("[") else value.split()
+    if any(word.startswith("--from") for word in words):
+        return []
+    return [word for word in words if not word.startswith("--")][:-1]
 
 
 def _words(value: str) -> list[str]:

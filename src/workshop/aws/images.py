@@ -1,13 +1,15 @@
 """Build, look into and push the course's container images, with Docker or without.
 
 Try it:  from workshop.aws import images; print(images.build("mxnet")); print(images.push("mxnet"))
-One Dockerfile an image, in docker/<name>/. Where there is Docker, Docker builds it. Where there is none,
-`layout` makes what the process engine needs: the configuration. `engine_reason` says which of the two.
+Where there is Docker, Docker builds an image from its Dockerfile. Where there is none, `layout` makes what the
+process engine needs: the configuration. `engine_reason` says which of the two.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,14 @@ from workshop.errors import AwsError
 from workshop.settings import Settings
 
 IMAGES = ("mxnet", "tensorflow")
-TAG = "latest"
+TAG, GPU_TAG = "latest", "gpu"
+DOCKERFILES = "docker/{name}/Dockerfile", "docker/jobs/Dockerfile"
+"""Where an image is described: in a folder of its own, else as one of those that jobs run in."""
+IMAGE_LABEL = "workshop.image"
 ENVIRONMENT_LABEL = "workshop.environment"
 # What `layout` makes, a configuration and the list of the files that would be copied, is far below this.
 LARGEST_LAYOUT_BYTES = 512 * 1024
+SHOWN_CHARACTERS = 90  # of an instruction, in a list of steps
 
 
 @dataclass(frozen=True)
@@ -72,32 +78,51 @@ def engine_reason(aws: Aws | None = None) -> str:
     return _choose(aws or session.current())[1]
 
 
-def build(name: str, on_line: Callable[[str], None] | None = None, aws: Aws | None = None) -> Image:
-    """Build docker/<name>/Dockerfile with the repository as its context."""
+def build(
+    name: str,
+    on_line: Callable[[str], None] | None = None,
+    aws: Aws | None = None,
+    gpu: bool = False,
+    base: str = "",
+) -> Image:
+    """Build an image with the repository as its context.
+
+    gpu: with the wheels for NVIDIA's GPUs, under a tag of its own. base: another base image, as
+    python@sha256:… where a registry is reached.
+    """
     aws = aws or session.current()
-    path = _dockerfile(name, aws.settings)
-    uri = f"{_repository(name, aws)}:{TAG}"
+    path = dockerfile_of(name, aws.settings)
+    if gpu and engine(aws) != "docker":
+        raise AwsError(
+            f"the image '{name}' for GPUs needs Docker: the process engine has no image layers",
+            "start Docker, then: workshop down, WORKSHOP_ENGINE=docker workshop up",
+        )
+    uri = f"{_repository(name, aws)}:{_tag(gpu)}"
     report = on_line or (lambda line: None)
+    arguments = _arguments(name, gpu, base)
     if engine(aws) == "docker":
-        target = docker_uri(name, aws)
-        docker.build(path, aws.settings.root, [uri, target], report)
+        target = docker_uri(name, aws, gpu)
+        docker.build(path, aws.settings.root, [uri, target], report, arguments)
         return _docker_image(name, uri, docker.inspect(target))
-    made = layout.make(path, aws.settings.root)
+    made = layout.make(path, aws.settings.root, arguments)
     history = made.config["history"]
     for number, step in enumerate(history, 1):
-        report(f"[{number}/{len(history)}] {step['created_by']}   ({step.get('comment', 'layer')})")
+        what = textwrap.shorten(step["created_by"], SHOWN_CHARACTERS, placeholder=" …")
+        report(f"[{number}/{len(history)}] {what}   ({step.get('comment', 'layer')})")
     layout.save(made, _folder(name, aws.settings))
     report(f"{made.digest}  {name}")
     return _layout_image(name, uri, made)
 
 
-def push(name: str, on_line: Callable[[str], None] | None = None, aws: Aws | None = None) -> Image:
+def push(
+    name: str, on_line: Callable[[str], None] | None = None, aws: Aws | None = None, gpu: bool = False
+) -> Image:
     """Push what was built to the course's repository in ECR. Errors: AwsError if nothing was built yet."""
     aws = aws or session.current()
-    _dockerfile(name, aws.settings)
+    dockerfile_of(name, aws.settings)
     repository = stacks.output(f"{name.capitalize()}RepositoryUri", aws)
     if engine(aws) == "docker":
-        target = docker_uri(name, aws)
+        target = docker_uri(name, aws, gpu)
         host = target.partition("/")[0]
         docker.login(host, *registry.login(aws))
         try:
@@ -105,7 +130,7 @@ def push(name: str, on_line: Callable[[str], None] | None = None, aws: Aws | Non
         finally:
             docker.logout(host)
         built = docker.inspect(target)
-        return _docker_image(name, f"{repository}:{TAG}", {**built, "Id": digest or built["Id"]})
+        return _docker_image(name, f"{repository}:{_tag(gpu)}", {**built, "Id": digest or built["Id"]})
     made = _built(name, aws.settings)
     digest = registry.push(made, repository, TAG, aws)
     if on_line:
@@ -119,19 +144,23 @@ def is_pushed(name: str, aws: Aws | None = None) -> bool:
     repository = stacks.outputs(None, aws).get(f"{name.capitalize()}Repository")
     if not repository:
         return False
+    ecr = aws.client("ecr")
     with explained(f"look at the images of {repository}"):
-        answer = aws.client("ecr").describe_images(repositoryName=repository, filter={"tagStatus": "TAGGED"})
+        try:
+            answer = ecr.describe_images(repositoryName=repository, filter={"tagStatus": "TAGGED"})
+        except ecr.exceptions.RepositoryNotFoundException:  # deleted by hand: its stack still names it
+            return False
     needs_layers = not aws.is_local or _local_engine(aws) == "docker"
     smallest = LARGEST_LAYOUT_BYTES if needs_layers else 0
     return any(each.get("imageSizeInBytes", 0) > smallest for each in answer["imageDetails"])
 
 
-def inspect(name: str, aws: Aws | None = None) -> Inspection:
+def inspect(name: str, aws: Aws | None = None, gpu: bool = False) -> Inspection:
     """Look into an image that was built."""
     aws = aws or session.current()
-    _dockerfile(name, aws.settings)
+    dockerfile_of(name, aws.settings)
     if engine(aws) == "docker":
-        target = docker_uri(name, aws)
+        target = docker_uri(name, aws, gpu)
         layers = [Layer(step, size) for step, size in docker.history(target)]
         return _inspection(name, "docker", docker.inspect(target)["Config"], layers)
     made = _built(name, aws.settings)
@@ -150,26 +179,56 @@ def shell(name: str, command: list[str], timeout_seconds: float = 120, aws: Aws 
     aws = aws or session.current()
     if engine(aws) == "docker":
         return docker.run(docker_uri(name, aws), command, timeout_seconds)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as scratch:
+        inside = variables(name, scratch, aws)
+        return programs.output_of(command, timeout_seconds, environment=inside, folder=Path(scratch))
+
+
+def variables(name: str, home: str, aws: Aws) -> dict[str, str]:
+    """Without Docker: the variables that a command in the image has. Errors: AwsError without its environment."""
     seen = inspect(name, aws)
     environment = aws.settings.root / ".venvs" / seen.labels.get(ENVIRONMENT_LABEL, name)
     if not (environment / "bin").is_dir():
         raise AwsError(
             f"the image '{name}' needs the environment {environment.name}, not set up here", "make setup"
         )
-    with tempfile.TemporaryDirectory(prefix=f"{name}-") as scratch:
-        variables = {
-            **seen.environment,
-            "PATH": f"{environment / 'bin'}:{seen.environment.get('PATH', '/usr/bin:/bin')}",
-            "HOME": scratch,
-            "WORKSHOP_ROOT": str(aws.settings.root),
-        }
-        return programs.output_of(command, timeout_seconds, environment=variables, folder=Path(scratch))
+    return {
+        **seen.environment,
+        "PATH": f"{environment / 'bin'}:{seen.environment.get('PATH', '/usr/bin:/bin')}",
+        "HOME": home,
+        "WORKSHOP_ROOT": str(aws.settings.root),
+    }
 
 
-def docker_uri(name: str, aws: Aws) -> str:
+def docker_uri(name: str, aws: Aws, gpu: bool = False) -> str:
     """The tag that Docker pushes to: the repository, at the local AWS's address where it is local."""
     host, repository = registry.address(_repository(name, aws), aws)
-    return f"{host}/{repository}:{TAG}"
+    return f"{host}/{repository}:{_tag(gpu)}"
+
+
+def dockerfile_of(name: str, settings: Settings) -> Path:
+    """The file that describes an image. Errors: AwsError if the course has no such image."""
+    if name not in IMAGES:
+        raise AwsError(f"there is no image '{name}' (images: {', '.join(IMAGES)})")
+    places = [(settings.root / place.format(name=name)).resolve() for place in DOCKERFILES]
+    return next((place for place in places if place.is_file()), places[-1])
+
+
+def forget(aws: Aws | None = None) -> int:
+    """Remove from this machine what was built for this course, and return how many names that were.
+
+    Docker's build cache stays, so building again takes seconds; `docker builder prune` empties it.
+    """
+    aws = aws or session.current()
+    shutil.rmtree(aws.settings.state_dir / "images", ignore_errors=True)
+    if docker.absent():
+        return 0
+    own = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{aws.name}-"
+    host = registry.address(own, aws)[0]
+    mine = [name for name in docker.names(IMAGE_LABEL) if name.startswith((own, f"{host}/{aws.name}-"))]
+    if mine:
+        docker.remove(mine, IMAGE_LABEL)
+    return len(mine)
 
 
 def _choose(aws: Aws) -> tuple[str, str]:
@@ -213,10 +272,18 @@ def _local_engine(aws: Aws) -> str:
     return running.engine if running else "process"
 
 
-def _dockerfile(name: str, settings: Settings) -> Path:
-    if name not in IMAGES:
-        raise AwsError(f"there is no image '{name}' (images: {', '.join(IMAGES)})")
-    return settings.root / "docker" / name / "Dockerfile"
+def _tag(gpu: bool) -> str:
+    return GPU_TAG if gpu else TAG
+
+
+def _arguments(name: str, gpu: bool, base: str) -> dict[str, str]:
+    """Build arguments; a Dockerfile that has no use for one leaves it."""
+    given = {"IMAGE": name}
+    if gpu:
+        given["LOCK"] = f"{name}-gpu"
+    if base:
+        given["BASE_IMAGE"] = base
+    return given
 
 
 def _repository(name: str, aws: Aws) -> str:

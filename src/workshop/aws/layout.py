@@ -15,6 +15,7 @@ import json
 import platform
 import shutil
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,9 @@ class Layout:
         return len(self.manifest) + sum(len(blob) for blob in self.blobs.values())
 
 
-def make(path: Path, context: Path) -> Layout:
+def make(path: Path, context: Path, arguments: Mapping[str, str] | None = None) -> Layout:
     """The image of a Dockerfile. The same files always give the same digest."""
-    description = dockerfile.read(path)
+    description = dockerfile.read(path, arguments)
     layer, diff_id = _layer(description, context)
     history = [
         {

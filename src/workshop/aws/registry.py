@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from workshop.aws.failures import explained
+from workshop.aws.failures import STORAGE_AGAIN, explained
 from workshop.aws.layout import Layout
 from workshop.aws.session import Aws
 from workshop.errors import AwsError
@@ -77,5 +77,8 @@ def _call(http: requests.Session, method: str, url: str, **request: Any) -> requ
     except requests.RequestException as error:
         raise AwsError(f"the registry does not answer: {error}", "workshop up") from error
     if not answer.ok:
-        raise AwsError(f"the registry refuses {method} {url}: {answer.status_code} {answer.text[:300]}")
+        remedy = STORAGE_AGAIN if answer.status_code == 404 else ""
+        raise AwsError(
+            f"the registry refuses {method} {url}: {answer.status_code} {answer.text[:300]}", remedy
+        )
     return answer

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKSHOP = ROOT / ".venvs" / "workshop" / "bin" / "workshop"
@@ -42,6 +44,10 @@ class Attendee:
             "WORKSHOP_PROFILE": "quick",
             "WORKSHOP_ENGINE": engine,
         }
+        # A local AWS that finds a record of IAM's decisions goes on with it: test_policy_mutations.py reads it.
+        decisions = self.state / "localaws" / "decisions.jsonl"
+        decisions.parent.mkdir(parents=True)
+        decisions.touch()
 
     def start(self, *arguments: str, log: str = "command.log") -> "subprocess.Popen[bytes]":
         """Start `workshop ARGUMENTS`; what it says goes to a file of that name in the folder."""
@@ -98,6 +104,7 @@ class Attendee:
 
 
 def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -132,6 +139,17 @@ def kill(pid: int) -> None:
     process.send_signal(signal.SIGKILL)
     with contextlib.suppress(psutil.NoSuchProcess):
         process.wait(10)
+
+
+def make_pictures(folder: Path, train: int, test: int = 10) -> None:
+    """A data directory of noise, so many pictures of each class: what is learned from it does not matter."""
+    noise = np.random.default_rng(1)
+    for side, count in (("train", train), ("test", test)):
+        for name in ("cat", "dog"):
+            (folder / "cifar10" / side / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = noise.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / "cifar10" / side / name / f"{number}.jpg")
 
 
 @contextlib.contextmanager

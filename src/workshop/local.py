@@ -1,24 +1,26 @@
 """Start and stop the local AWS for the course, and spell the variables that lead other programs to it.
 
-Try it:  eval "$(workshop up --export)"
+Try it:  eval "$(workshop up --export)"                 (in fish: workshop up --export fish | source)
 Starting, finding and stopping it is all that the course knows of it.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from localaws import daemon
 from localaws.errors import LocalAwsError
-from workshop import place
+from workshop import place, policies
 from workshop.errors import TargetError, WorkshopError
 from workshop.kernels import KERNELS
 from workshop.records import write_json
-from workshop.settings import Settings
+from workshop.settings import Settings, in_environment
 
 STARTED_WITH = "started-with.json"
 # What tasks of the process engine get from the server's own variables; if one changes, a running server is
@@ -45,9 +47,17 @@ def up(settings: Settings) -> daemon.Running:
             return running
         environments = {name: settings.root / ".venvs" / name for name in KERNELS}
         present = {name: folder for name, folder in environments.items() if folder.is_dir()}
-        with _variables(wanted["variables"]):
+        with in_environment({**dict.fromkeys(PASSED_ON), **wanted["variables"]}):
+            documents = _policies(settings)
             running = daemon.start(
-                settings.state_dir, settings.port, settings.region, settings.engine, present
+                settings.state_dir,
+                settings.port,
+                settings.region,
+                settings.engine,
+                present,
+                learner=documents[policies.LEARNER],
+                managed_policies={policies.boundary_name(settings.name): documents[policies.BOUNDARY]},
+                layer_cache=settings.cache_dir / "layers",
             )
     write_json(settings.state_dir / STARTED_WITH, wanted)
     return running
@@ -93,14 +103,15 @@ def _without_proxy(name: str) -> str:
     return before if LOOPBACK in before else ",".join(filter(None, (before, LOOPBACK)))
 
 
-def export(running: daemon.Running, region: str) -> str:
-    """Spell those variables for a shell's `eval`; a profile or a session token would win over them, so
-    they go.
+def export(running: daemon.Running, region: str, shell: str = "sh") -> str:
+    """Spell those variables for sh (also bash and zsh) or fish; a profile or a session token would win over
+    them, so they go.
     """
-    pairs = " ".join(
-        f"{name}={shlex.quote(value)}" for name, value in variables(running.endpoint, region).items()
-    )
-    return f"unset {' '.join(unwanted())}\nexport {pairs}"
+    values = {name: shlex.quote(value) for name, value in variables(running.endpoint, region).items()}
+    if shell == "fish":
+        lines = [f"set -e {' '.join(unwanted())}", *(f"set -gx {name} {values[name]}" for name in values)]
+        return "\n".join(lines)
+    return f"unset {' '.join(unwanted())}\nexport {' '.join(f'{name}={values[name]}' for name in values)}"
 
 
 def _serves_another(settings: Settings) -> bool:
@@ -121,7 +132,17 @@ def _passed_on(settings: Settings) -> dict[str, Any]:
     return {
         "engine": settings.engine,
         "variables": {name: every[name] for name in PASSED_ON if name in every},
+        "policies": {name: _digest(path) for name, path in _policies(settings).items()},
     }
+
+
+def _policies(settings: Settings) -> dict[str, Path]:
+    """What an attendee may do on AWS, and here; and what every role that an attendee makes is confined to."""
+    return {name: policies.written(name, settings) for name in (policies.LEARNER, policies.BOUNDARY)}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _started_with(settings: Settings) -> Any:
@@ -129,22 +150,6 @@ def _started_with(settings: Settings) -> Any:
         return json.loads((settings.state_dir / STARTED_WITH).read_text())
     except (OSError, ValueError):
         return None
-
-
-@contextlib.contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables while the server starts, and only then."""
-    before = {name: os.environ.get(name) for name in PASSED_ON}
-    for name in PASSED_ON:
-        os.environ.pop(name, None)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

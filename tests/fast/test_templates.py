@@ -18,6 +18,7 @@ KEEPS_THINGS = re.compile(
 # Types of which AWS takes no tags. A type that is not here must carry the tag.
 WITHOUT_TAGS = {
     "AWS::EC2::Route",
+    "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -18,8 +19,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from workshop.aws import denials
 from workshop.errors import AwsError, TargetError, WorkshopError
 
+# A stack that is there is not made again, even if something of it was deleted by hand.
+STORAGE_AGAIN = "workshop prepare 2   (if it was deleted by hand: workshop clean --all before that)"
 REMEDIES = {
     "AccessDenied": "add the right named above to the policy of whoever made this call",
     "AccessDeniedException": "add the right named above to the policy of whoever made this call",
@@ -27,9 +31,9 @@ REMEDIES = {
     "ExpiredToken": "sign in again: aws sso login",
     "ExpiredTokenException": "sign in again: aws sso login",
     "InvalidClientTokenId": "check which credentials are in use: aws sts get-caller-identity",
-    "NoSuchBucket": "workshop prepare 2   (makes the storage stack)",
+    "NoSuchBucket": STORAGE_AGAIN,
     "ClusterNotFoundException": "workshop prepare 3   (makes the cluster stack)",
-    "RepositoryNotFoundException": "workshop prepare 2   (makes the storage stack)",
+    "RepositoryNotFoundException": STORAGE_AGAIN,
     "ThrottlingException": "wait a minute and try again",
     "Throttling": "wait a minute and try again",
 }
@@ -46,7 +50,10 @@ def message_of(error: ClientError) -> str:
 
 def as_aws_error(error: ClientError, doing: str) -> AwsError:
     code = code_of(error)
-    return AwsError(f"could not {doing}: {code}: {message_of(error)}", REMEDIES.get(code, ""))
+    message = message_of(error)
+    return AwsError(
+        f"could not {doing}: {code}: {message}", denials.remedy(message) or REMEDIES.get(code, "")
+    )
 
 
 NO_ANSWER = (EndpointConnectionError, ConnectionClosedError, ReadTimeoutError)
@@ -54,6 +61,11 @@ NO_ANSWER = (EndpointConnectionError, ConnectionClosedError, ReadTimeoutError)
 
 def expected(error: Exception, doing: str) -> WorkshopError | None:
     """Give what boto3 raised its remedy: a refusal is an AwsError, no answer a TargetError; None for others."""
+    if isinstance(error, Boto3Error):  # S3UploadFailedError and its like hold what AWS said as their context
+        within = error.__context__
+        return (expected(within, doing) if isinstance(within, Exception) else None) or AwsError(
+            f"could not {doing}: {error}"
+        )
     if isinstance(error, ClientError):
         return as_aws_error(error, doing)
     if isinstance(error, NO_ANSWER):
@@ -71,5 +83,5 @@ def explained(doing: str) -> Iterator[None]:
     """Run AWS calls; a refusal becomes AwsError('could not <doing>: …'), no connection a TargetError."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, Boto3Error) as error:
         raise expected(error, doing) or error from error

@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.credentials import ContainerProvider, CredentialResolver
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from workshop import task_metadata
 from workshop.aws.endpoint import credentials_address, local_endpoint, refuse_endpoints
 from workshop.aws.failures import NO_ANSWER
 from workshop.errors import TargetError
@@ -89,7 +90,7 @@ def connect(settings: Settings | None = None, environ: Mapping[str, str] | None 
         region_name=settings.region,
     )
     unknown = Aws(settings.target, endpoint, settings.region, "unknown", settings.name, settings, session)
-    return replace(unknown, account=_account(unknown))
+    return replace(unknown, account=_account_of_task(environ, endpoint) or _account(unknown))
 
 
 _current: dict[tuple[object, ...], Aws] = {}
@@ -156,6 +157,19 @@ def _config(target: str) -> Config:
         use_fips_endpoint=False,  # these two in a learner's variables would refuse an endpoint of ours
         use_dualstack_endpoint=False,
     )
+
+
+def _account_of_task(environ: Mapping[str, str], endpoint: str | None) -> str:
+    """The account of the ECS task that this is, from its metadata; '' outside one.
+
+    A task need not reach STS: one with an address of its own (awsvpc) has no way to it. The relative address
+    of credentials is what ECS gives to tasks alone: CloudShell, whose metadata name another account, has none.
+    """
+    if endpoint:
+        inside = bool(credentials_address(environ, endpoint))
+    else:
+        inside = bool(environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+    return task_metadata.account(environ) if inside else ""
 
 
 def _account(aws: Aws) -> str:

@@ -57,6 +57,10 @@ def _from_settings(wanted: set[str], outputs: Mapping[str, str], aws: Aws) -> di
         values["WorkshopName"] = aws.name
     if "SourceCidr" in wanted and (aws.settings.source_cidr or aws.is_local):
         values["SourceCidr"] = aws.settings.source_cidr or LOCAL_SOURCE_CIDR
+    if "AllowShell" in wanted and aws.is_local:
+        values["AllowShell"] = (
+            "yes"  # nobody else is there; on AWS it is the template's "no" unless asked for
+        )
     if "CodeKey" in wanted:
         values["CodeKey"] = functions.publish("classify_upload", outputs, aws)
     return values

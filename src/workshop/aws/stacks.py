@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from workshop.aws import change_sets, session, stack_parameters, waiting
+from workshop.aws import boundary, change_sets, session, stack_parameters, waiting
 from workshop.aws.failures import explained
 from workshop.aws.session import Aws
 from workshop.aws.stack_events import Event, first_failure, follow, read_all, refused_early
@@ -93,6 +93,8 @@ def deploy(
     aws = aws or session.current()
     name = stack_name(concern, aws)
     body = _template(concern, aws)
+    if "PermissionsBoundary" in body:
+        boundary.ensure(aws)
     exists = _ready_for_change(name, aws)
     found = describe(concern, aws) if exists else None
     others = {name: value for name, value in outputs(None, aws).items() if name not in _outputs(found or {})}

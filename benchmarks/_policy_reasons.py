@@ -1,0 +1,121 @@
+"""Rights that nothing here can show to be needed, each with its reason and the page of AWS's that says so;
+and what a learner must not be able to do.
+
+Try it:  python -m benchmarks policy_mutations
+Read by the mutation test alone: a right is needed in the course, or it is here, or the test fails.
+"""
+
+from typing import Any
+
+AGENT = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html"
+ECR_PULL = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html"
+ECR_PUSH = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html"
+MISSING = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"
+DEFINITIONS = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html"
+EVENTS = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html"
+SUMMARY = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplateSummary.html"
+SESSIONS = "https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-quickstart.html"
+PROTECTION = "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html"
+
+# What is taken out (in every policy, or in one statement): reason, page.
+ONLY_ON_AWS: dict[str, tuple[str, str]] = {
+    "cloudformation:GetTemplateSummary": (
+        "`aws cloudformation deploy` by hand reads by it the parameters of a stack that is there; the tests of the "
+        "AWS CLI (tests/local/test_aws_cli_labs.py) need it, the course's own commands don't",
+        SUMMARY,
+    ),
+    "ecs:DeregisterContainerInstance": ("the agent of an instance that ends signs off by it", AGENT),
+    "ecs:SubmitAttachmentStateChanges": (
+        "the agent reports by it that a task's network interface is attached",
+        AGENT,
+    ),
+    "ecs:UpdateContainerInstancesState": (
+        "the agent drains its instance by it when Spot is about to take the instance away",
+        AGENT,
+    ),
+    "ecr:BatchCheckLayerAvailability": (
+        "AWS lists it with the two rights to pull; our agent pulls as Docker does, which does not ask",
+        ECR_PULL,
+    ),
+    "ecr:UploadLayerPart": (
+        "docker push sends a layer in parts, and the process engine in one; the Docker tier pushes with it",
+        ECR_PUSH,
+    ),
+    "autoscaling:SetInstanceProtection": (
+        "instances with protection from scale-in outlive a desired capacity of 0 on AWS, and here they don't",
+        PROTECTION,
+    ),
+    "learner/Stacks: arn:aws:cloudformation:*:*:changeSet/workshop-*": (
+        "DescribeEvents of a change set is about the change set, and why it was refused is read by it",
+        EVENTS,
+    ),
+    "learner/ShellsOpened: ssmmessages:OpenDataChannel": (
+        "clients sign the WebSocket of a session, and AWS's policies for who opens sessions have the right since "
+        "2025; here the session's token is all that is asked for",
+        SESSIONS,
+    ),
+    "JobTaskRole/pictures-in-results-out/ListPictures: s3:ListBucket": (
+        "without it S3 answers 403 and not 404 for a picture that is not there: a wrong name would look like a "
+        "missing right",
+        MISSING,
+    ),
+    "FunctionRole/start-one-family-of-tasks/StartTheTask: task-definition/jobs-tensorflow:*": (
+        "the reference knows task definitions only with their revision; for a family alone AWS does not say "
+        "which of the two it asks about",
+        DEFINITIONS,
+    ),
+}
+
+_ACCOUNT = "123456789012"
+_ROLE = f"arn:aws:iam::{_ACCOUNT}:role/workshop-cluster-Mine"
+_EC2 = f"arn:aws:ec2:us-east-1:{_ACCOUNT}:"
+# What each condition of the learner's policy holds back: (action, resource, condition keys).
+ESCAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    # a role without a boundary, or with another one, could do anything
+    ("iam:CreateRole", _ROLE, {}),
+    ("iam:CreateRole", _ROLE, {"iam:PermissionsBoundary": f"arn:aws:iam::{_ACCOUNT}:policy/other"}),
+    # a role handed to a service that the course does not use
+    ("iam:PassRole", _ROLE, {"iam:PassedToService": "glue.amazonaws.com"}),
+    # somebody else's network, changed, or marked as the course's
+    ("ec2:DeleteVpc", f"{_EC2}vpc/vpc-1", {"aws:ResourceTag/workshop": "other"}),
+    ("ec2:CreateTags", f"{_EC2}vpc/vpc-1", {"aws:RequestTag/workshop": "workshop"}),
+    # something that the clean-up would not find
+    ("ec2:CreateVpc", f"{_EC2}vpc/*", {}),
+    # an instance for thousands of dollars a day
+    ("ec2:RunInstances", f"{_EC2}instance/*", {"ec2:InstanceType": "p5.48xlarge"}),
+    # a task beside somebody else's
+    (
+        "ecs:RunTask",
+        f"arn:aws:ecs:us-east-1:{_ACCOUNT}:task-definition/any:1",
+        {"ecs:cluster": f"arn:aws:ecs:us-east-1:{_ACCOUNT}:cluster/production"},
+    ),
+    # a function that the whole world may call
+    (
+        "lambda:AddPermission",
+        f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:workshop-f",
+        {"lambda:Principal": "*"},
+    ),
+    # a role for a service that the course does not use
+    (
+        "iam:CreateServiceLinkedRole",
+        f"arn:aws:iam::{_ACCOUNT}:role/aws-service-role/x/y",
+        {"iam:AWSServiceName": "x.amazonaws.com"},
+    ),
+)
+
+# What no policy of the course may allow, whatever its conditions: the ways to more rights than one has.
+NEVER: tuple[tuple[str, str], ...] = (
+    ("iam:CreatePolicyVersion", f"arn:aws:iam::{_ACCOUNT}:policy/workshop-boundary"),
+    ("iam:DeletePolicy", f"arn:aws:iam::{_ACCOUNT}:policy/workshop-boundary"),
+    ("iam:DeleteRolePermissionsBoundary", _ROLE),
+    ("iam:PutRolePermissionsBoundary", _ROLE),
+    ("iam:AttachRolePolicy", _ROLE),
+    ("iam:UpdateAssumeRolePolicy", _ROLE),
+    ("iam:CreateUser", f"arn:aws:iam::{_ACCOUNT}:user/me"),
+    ("iam:CreateAccessKey", f"arn:aws:iam::{_ACCOUNT}:user/me"),
+    ("iam:PutRolePolicy", f"arn:aws:iam::{_ACCOUNT}:role/workshop-learner"),
+    ("iam:PassRole", f"arn:aws:iam::{_ACCOUNT}:role/administrator"),
+    ("sts:AssumeRole", _ROLE),
+    ("s3:GetObject", "arn:aws:s3:::production/secrets"),
+    ("s3:PutBucketPolicy", "arn:aws:s3:::production"),
+)

@@ -2,7 +2,8 @@
 
 Try it:  workshop --help
 Thin: each verb's module in commands/ parses, calls one function and prints. Here: how errors and signals end.
-Exit status: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted, 143 terminated.
+Exit status: 0 done, 1 an expected failure, 2 wrong usage, 3 ended because another member of its group left,
+130 interrupted, 143 terminated.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from workshop.commands import aws_verbs, lab_verbs, machine_verbs, server_verbs
+from workshop.commands import aws_verbs, image_verbs, lab_verbs, machine_verbs, server_verbs, shell_verb
 from workshop.commands.options import adopted, settings_flags
 from workshop.errors import WorkshopError
 from workshop.settings import load
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for module in (machine_verbs, lab_verbs, aws_verbs, server_verbs):
+    for module in (machine_verbs, lab_verbs, aws_verbs, image_verbs, shell_verb, server_verbs):
         module.add(verbs, common)
     return top
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop import kernels, local
+from workshop import aws_cli, kernels, local
 from workshop.errors import WorkshopError
 from workshop.settings import Settings
 
@@ -32,6 +32,11 @@ class Row:
     ok: bool
     found: str
     fix: str = ""
+    needed: bool = True
+
+    @property
+    def mark(self) -> str:
+        return "✓" if self.ok else "✗" if self.needed else "!"
 
 
 def examine(settings: Settings) -> list[Row]:
@@ -45,6 +50,7 @@ def examine(settings: Settings) -> list[Row]:
         ("engine", _engine),
         ("data", _data),
         ("target", _target),
+        ("aws cli", _aws_cli),
     )
     rows = []
     for name, look in looks:
@@ -60,10 +66,10 @@ def as_text(rows: Sequence[Row]) -> str:
     width = max(len(row.name) for row in rows)
     lines = []
     for row in rows:
-        lines.append(f"{'✓' if row.ok else '✗'} {row.name:<{width}}  {row.found}")
+        lines.append(f"{row.mark} {row.name:<{width}}  {row.found}")
         if row.fix and not row.ok:
             lines.append(f"  {'':<{width}}  fix: {row.fix}")
-    missing = [row.name for row in rows if not row.ok]
+    missing = [row.name for row in rows if row.needed and not row.ok]
     lines.append(f"missing: {', '.join(missing)}" if missing else "ready: workshop run 1-4")
     return "\n".join(lines)
 
@@ -169,6 +175,15 @@ def _target(settings: Settings) -> Row:
     from workshop.aws import session
 
     return Row("target", True, str(session.connect(settings)))
+
+
+def _aws_cli(settings: Settings) -> Row:
+    """Look at the one that docs/by-hand.md would be typed with; no lab needs it."""
+    cli = aws_cli.find()
+    if cli is None:
+        return Row("aws cli", True, "none on the path, and no lab needs it")
+    on_aws = settings.target == "aws"  # where any version asks whom it should
+    return Row("aws cli", on_aws or not cli.problem, cli.problem or str(cli), aws_cli.REMEDY, needed=False)
 
 
 def _existing(path: Path) -> Path:

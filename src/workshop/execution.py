@@ -71,10 +71,14 @@ def execute(
     parameters: Mapping[str, Any] | None = None,
     listen: Listener = lambda event: None,
     kept_at: str = "",
+    on_kernel: Callable[[int], None] = lambda pid: None,
+    on_done: Callable[[], None] = lambda: None,
 ) -> float:
     """Run a notebook and keep the executed copy, also on failure; returns the seconds it took.
 
-    kept_at: where people find the copy, if it is not left at `target`.
+    kept_at: where people find the copy, if it is not left at `target`. on_kernel: told the process id of the
+    kernel, which leads a process group, as soon as it has started. on_done: called after the last cell, while
+    the kernel still lives.
     Errors: NotebookFailed with the failing cell's error in one sentence.
     """
     import papermill
@@ -98,6 +102,7 @@ def execute(
                 resources={"metadata": {"path": str(place.folder)}},
                 listen=listen,
                 kernel_folder=folder,
+                hooks=(on_kernel, on_done),
                 variables=merged(place.variables),
             )
         except PapermillExecutionError as error:

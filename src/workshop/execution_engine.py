@@ -5,7 +5,7 @@ Imported only when a notebook runs: papermill and nbclient take a second to load
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class KernelEngine(NBClientEngine):
         *,
         listen: Listener,
         kernel_folder: Path,
+        hooks: tuple[Callable[[int], None], Callable[[], None]],
         variables: Mapping[str, str],
         start_timeout: int = 60,
         resources: Mapping[str, Any] | None = None,
@@ -46,7 +47,7 @@ class KernelEngine(NBClientEngine):
             resources=dict(resources or {}),
             log=logger,
         )
-        client.prepare(listen, kernel_folder)
+        client.prepare(listen, kernel_folder, *hooks)
         with (kernel_folder / "kernel.log").open("ab") as log:
             client.execute(
                 env={**variables, "IPYTHONDIR": str(kernel_folder / "ipython")},
@@ -58,8 +59,15 @@ class KernelEngine(NBClientEngine):
 class _Client(PapermillNotebookClient):
     """One execution: turns nbclient's messages into events."""
 
-    def prepare(self, listen: Listener, kernel_folder: Path) -> None:
+    def prepare(
+        self,
+        listen: Listener,
+        kernel_folder: Path,
+        on_kernel: Callable[[int], None],
+        on_done: Callable[[], None],
+    ) -> None:
         self.listen, self.kernel_folder = listen, kernel_folder
+        self.on_kernel, self.on_done = on_kernel, on_done
         self.headings = headings(self.nb.cells)
         self.code = code_cells(self.nb.cells)
         self.pending = ""
@@ -73,6 +81,15 @@ class _Client(PapermillNotebookClient):
         )
         self.km.transport_encryption = "auto" if zmq.has("curve") else "disabled"
         return self.km
+
+    def start_new_kernel(self, **arguments: Any) -> None:
+        super().start_new_kernel(**arguments)
+        self.on_kernel(int(self.km.provisioner.pid))  # type: ignore[union-attr]
+
+    def papermill_execute_cells(self) -> None:
+        super().papermill_execute_cells()
+        if not self.nb.metadata.papermill.get("exception"):  # it stops at a cell that failed, without raising
+            self.on_done()
 
     def execute_cell(self, cell: Any, cell_index: int, *args: Any, **kwargs: Any) -> Any:
         if cell_index in self.code and "".join(cell.source).strip():

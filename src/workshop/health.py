@@ -13,17 +13,18 @@ import urllib.request
 from collections.abc import Mapping
 
 TIMEOUT_SECONDS = 3
-EVERY_ADDRESS = "0.0.0.0"
+EVERY_ADDRESS, LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
 def bind_address(environ: Mapping[str, str] | None = None) -> str:
     """Where this container's servers listen.
 
-    A container with a network of its own listens on all of it. One that shares the machine's network gets a
-    loopback address of its own in WORKSHOP_BIND_ADDRESS, so that two may use the same port.
+    The image says so in WORKSHOP_BIND_ADDRESS: a container with a network of its own listens on all of it. One that
+    shares the machine's network gets a loopback address of its own there, so that two may use the same port. Without
+    it this is no container, and nobody but this machine is to reach a server that somebody tries by hand.
     """
     environ = os.environ if environ is None else environ
-    return environ.get("WORKSHOP_BIND_ADDRESS") or EVERY_ADDRESS
+    return environ.get("WORKSHOP_BIND_ADDRESS") or LOOPBACK
 
 
 def problem(environ: Mapping[str, str] | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
@@ -34,7 +35,7 @@ def problem(environ: Mapping[str, str] | None = None, timeout_seconds: float = T
         return ""
     port, _, path = where.partition("/")
     address = bind_address(environ)
-    url = f"http://{'127.0.0.1' if address == EVERY_ADDRESS else address}:{port}/{path}"
+    url = f"http://{LOOPBACK if address == EVERY_ADDRESS else address}:{port}/{path}"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=timeout_seconds) as answer:

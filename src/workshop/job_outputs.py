@@ -8,7 +8,7 @@ one run would overwrite each other's newer epochs.
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,13 @@ class Output:
         if not self.is_remote:
             (self.folder / METRICS).unlink(missing_ok=True)
 
-    def publish(self) -> None:
-        """Send the executed notebook and the record to a remote output."""
+    def publish(self, names: Sequence[str] = (NOTEBOOK, RECORD)) -> None:
+        """Send the executed notebook and the record, or other files by name, to a remote output."""
         if not self.is_remote:
             return
         from workshop.aws import objects
 
-        for name in (NOTEBOOK, RECORD):
+        for name in names:
             if (self.folder / name).exists():
                 objects.upload(self.folder / name, f"{self.address}/{name}")
 

@@ -4,6 +4,7 @@ Try it:  workshop run train-images-mxnet --on ecs --resume
 Takes a request that has been checked. A run that was cut off is found by what it was asked, and gone on with.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from workshop import place
-from workshop.errors import JobError
+from workshop.errors import AwsError, JobError
 from workshop.execution import Listener, Place, execute
+from workshop.group_plan import Seat
 from workshop.job_outputs import METRICS, NOTEBOOK, Output, is_there, open_output
 from workshop.jobs import OUTPUT, Job, Result, new_run_id
+from workshop.records import FILE as RECORD
 from workshop.records import Record
 from workshop.settings import Settings
 
@@ -34,18 +37,32 @@ class Request:
     output: str
     size: str
     listen: Listener
+    workers: int = 1
+    shell: bool = False
 
 
 def start(request: Request, settings: Settings, resume: bool | str) -> Result:
-    """Run the job to its end, or take up the earlier run that `resume` asks for, by its id or as the newest."""
+    """Run the job to its end, or take up the earlier run that `resume` asks for, by its id or as the newest.
+
+    A member of a group does its part of the job: what is said here of records and of resuming is done by who
+    started the group.
+    """
+    seat = Seat.from_environment(os.environ)
+    if seat is not None:
+        from workshop import group_members
+
+        return group_members.run(request, settings, seat)
     if isinstance(resume, str):
         earlier: Record | None = (named := _named(resume, request, settings))
-        values = dict(named.get("parameters"))
-        request = replace(request, values=values, job=request.job.chosen(values))
+        values, workers = dict(named.get("parameters")), int(named.get("workers", 1))
+        workers = request.workers if request.workers > 1 else workers
+        request = replace(request, values=values, job=request.job.chosen(values), workers=workers)
     else:
         earlier = _earlier(request, settings) if resume and not request.output else None
     if earlier is not None and earlier.get("status") == "passed":
         return _result(earlier)
+    if request.workers > 1:
+        return _together(request, settings, earlier)
     return (_on_ecs if request.on == "ecs" else _here)(request, settings, earlier)
 
 
@@ -60,6 +77,7 @@ def _here(request: Request, settings: Settings, earlier: Record | None) -> Resul
         values = {**request.values, OUTPUT: kept.address}
         try:
             with _recorded(record, job, kept):
+                kept.publish((RECORD,))  # an output that can't be written to is told now, not after an hour
                 execute(
                     job.path,
                     kept.folder / NOTEBOOK,
@@ -88,10 +106,40 @@ def _on_ecs(request: Request, settings: Settings, earlier: Record | None) -> Res
     return _result(record)
 
 
+def _together(request: Request, settings: Settings, earlier: Record | None) -> Result:
+    from workshop import group_runs
+
+    run_id = request.output.rstrip("/").rpartition("/")[2] or new_run_id(request.job.name)
+    folder = earlier.folder if earlier else settings.runs_dir / run_id
+    if request.on == "here" and request.output:
+        folder = open_output(request.output).folder
+    output = request.output or str(earlier.get("output") if earlier else "")
+    with place.hold(folder / place.LOCK):
+        record = _begin(folder, request, output)
+        record.set(members=dict(earlier.get("members") or {}) if earlier else {})
+        # What failed or was interrupted has been told to stop; what was killed could tell nobody.
+        follow = earlier is not None and earlier.get("status") == "running"
+        try:
+            with _recorded(record, request.job, Output(str(folder), folder)):
+                group_runs.run(request, record, settings, follow)
+        except BaseException:
+            with contextlib.suppress(AwsError):  # why the run ended says more than that S3 can't be had
+                group_runs.publish(record)
+            raise
+        group_runs.publish(record)
+    return _result(record)
+
+
 def _begin(folder: Path, request: Request, output: str) -> Record:
     """Begin a run's record."""
-    asked = {"job": request.job.name, "parameters": request.values, "on": request.on, "output": output}
-    record = Record(folder, "job", **asked, environment=request.job.environment, batch=_batch())
+    asked: dict[str, Any] = {
+        "job": request.job.name,
+        "parameters": request.values,
+        "on": request.on,
+        "output": output,
+    }
+    asked |= {"workers": request.workers, "environment": request.job.environment, "batch": _batch()}
+    record = Record(folder, "job", **asked)
     record.set(status="running", started=time.time())
     return record
 
@@ -113,7 +161,8 @@ def _recorded(record: Record, job: Job, kept: Output) -> Iterator[None]:
 
 def _result(record: Record) -> Result:
     get, metrics = record.get, json.loads((record.folder / METRICS).read_text())
-    return Result(record.id, get("output"), metrics, record.folder / NOTEBOOK, get("seconds"))
+    notebook, members = record.folder / NOTEBOOK, dict(get("members") or {})
+    return Result(record.id, get("output"), metrics, notebook, get("seconds"), members)
 
 
 def _named(run_id: str, request: Request, settings: Settings) -> Record:
@@ -148,6 +197,8 @@ def _earlier(request: Request, settings: Settings) -> Record | None:
     asked = {"job": request.job.name, "parameters": request.values, "on": request.on, "batch": _batch()}
     for record in Record.all(settings.runs_dir, "job"):
         if any(record.get(key) != value for key, value in asked.items()):
+            continue
+        if record.get("workers", 1) != request.workers:
             continue
         passed = record.get("status") == "passed"
         return record if not passed or (_batch() and is_there(record.get("output"))) else None

@@ -26,9 +26,11 @@ def run(request: "Request", record: Record, task_arn: str = "") -> None:
     from workshop.aws import objects, tasks
 
     job, listen = request.job, request.listen
-    output = record.get("output") or _output(record.id)
+    output = record.get("output") or output_of(record.id)
     spelled = command(job.name, request.values, output)
-    task = _earlier(task_arn) or tasks.run(job.family, command=spelled, size=request.size)
+    task = _earlier(task_arn) or tasks.run(
+        job.family, command=spelled, size=request.size, shell=request.shell
+    )
     record.set(output=output, task=task.arn)
     try:
         ended = tasks.follow(
@@ -54,7 +56,8 @@ def command(name: str, values: Mapping[str, Any], output: str) -> list[str]:
     return ["run", name, *pairs, "--output", output]
 
 
-def _output(run_id: str) -> str:
+def output_of(run_id: str) -> str:
+    """Where a run on ECS keeps its results: in the bucket of the storage stack."""
     from workshop.aws import stacks
 
     return f"s3://{stacks.output('OutputBucket')}/runs/{run_id}"

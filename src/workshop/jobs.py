@@ -37,6 +37,7 @@ class Job:
     title: str = ""
     environment_parameters: dict[str, str] = field(default_factory=dict)
     choices: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    group: str = ""  # how several workers do it together, a shape of `group_plan`; empty: one does it alone
 
     def chosen(self, values: Mapping[str, Any]) -> "Job":
         """Return the job as its values make it: framework=mxnet, say, runs in another environment and
@@ -63,6 +64,10 @@ class Result:
     metrics: dict[str, Any]
     notebook: Path
     seconds: float
+    members: dict[str, str] = field(default_factory=dict)  # of a group: each one's task or process
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "notebook": str(self.notebook)}
 
     def file(self, name: str) -> Path:
         """Return a file of the run on this machine; JobError names what there is if it is not."""
@@ -109,6 +114,7 @@ def load(name: str, settings: Settings | None = None) -> Job:
         title=first.partition("\n")[0].lstrip("# ").strip(),
         environment_parameters=dict(front.get("environment_parameters", {})),
         choices=dict(front.get("choices", {})),
+        group=str(front.get("group", "")),
     )
 
 
@@ -146,10 +152,14 @@ def run(
     on_progress: Listener | None = None,
     size: str = "cpu",
     settings: Settings | None = None,
+    workers: int = 1,
+    shell: bool = False,
 ) -> Result:
     """Run a job and return its metrics.
 
     on: 'here', or 'ecs' for a task of the job's family. size: 'cpu' or 'gpu', for ECS.
+    workers: how many do it together, 1 to 8: processes here, tasks on ECS.
+    shell: so that `workshop shell` can look into its tasks.
     resume: go on with the newest unfinished run of the same job with the same parameters, if there is one; or
     with the run of this id, whose parameters it then takes.
     Errors: JobError, for bad input before anything starts, afterwards with the failing cell and its error.
@@ -163,10 +173,25 @@ def run(
         raise JobError(
             f"a job runs 'here' or on 'ecs', and '{on}' is neither", f"workshop run {name} --on here"
         )
+    _check_workers(job.chosen(values), workers, settings)
     output = output or str(values.get(OUTPUT) or "")
     values.pop(OUTPUT, None)
-    request = job_runs.Request(job.chosen(values), values, on, output, size, on_progress or print_lines)
+    request = job_runs.Request(
+        job.chosen(values), values, on, output, size, on_progress or print_lines, workers, shell
+    )
     return job_runs.start(request, settings, resume)
+
+
+def _check_workers(job: Job, workers: int, settings: Settings) -> None:
+    from workshop import group_plan
+
+    group_plan.members(job.group or group_plan.SHAPES[0], workers)
+    if workers > 1 and not job.group:
+        able = ", ".join(name for name in names(settings) if load(name, settings).group) or "none"
+        raise JobError(
+            f"job '{job.name}' is done by one worker (those that several can share: {able})",
+            f"workshop run {job.name}",
+        )
 
 
 def print_lines(event: Event) -> None:

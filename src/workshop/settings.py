@@ -7,11 +7,12 @@ Knows nothing of AWS: a region or a CIDR is only checked for its form.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,24 @@ def load(environ: Mapping[str, str] | None = None, **flags: object) -> Settings:
 def origins(environ: Mapping[str, str] | None = None, **flags: object) -> dict[str, str]:
     """Where each setting's value comes from: a flag, a variable's name, or 'default'."""
     return {name: origin for name, _, origin in _given(environ, flags)}
+
+
+@contextlib.contextmanager
+def in_environment(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Set this process's variables, None for one that shall not be there, and put them back afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def misspelled(environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:

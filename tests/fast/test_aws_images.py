@@ -74,6 +74,54 @@ def test_last_stage_and_the_stages_it_stands_on_are_read(context):
     assert ("RUN", "echo tools") not in found.instructions
 
 
+ONE_FILE_FOR_TWO = """\
+ARG IMAGE=small
+FROM base:1 AS small
+LABEL size=small
+FROM base:1 AS large
+LABEL size=large
+FROM ${IMAGE}
+ARG IMAGE
+ARG LOCK=${IMAGE}
+COPY locks/${LOCK}.txt /opt/
+LABEL title=image-${IMAGE}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size", "title", "lock"),
+    [
+        ({}, "small", "image-small", "locks/small.txt"),
+        ({"IMAGE": "large"}, "large", "image-large", "locks/large.txt"),
+        ({"IMAGE": "large", "LOCK": "other"}, "large", "image-large", "locks/other.txt"),
+    ],
+)
+def test_build_arguments_choose_the_stage_and_fill_what_it_says(tmp_path, arguments, size, title, lock):
+    (tmp_path / "Dockerfile").write_text(ONE_FILE_FOR_TWO)
+    found = dockerfile.read(tmp_path / "Dockerfile", arguments)
+    assert (found.base, found.labels, found.sources) == ("base:1", {"size": size, "title": title}, [lock])
+
+
+def test_build_arguments_give_another_image(tmp_path):
+    (tmp_path / "Dockerfile").write_text(ONE_FILE_FOR_TWO)
+    digests = {
+        layout.make(tmp_path / "Dockerfile", tmp_path, {"IMAGE": name}).digest for name in ("small", "large")
+    }
+    assert len(digests) == 2
+
+
+def test_image_for_gpus_needs_docker(tmp_path):
+    (tmp_path / "state").mkdir()
+    aws = aws_with(tmp_path, "process")
+    with pytest.raises(AwsError, match="for GPUs needs Docker"):
+        images.build("mxnet", aws=aws, gpu=True)
+
+
+def test_image_that_the_course_does_not_have_is_named(tmp_path):
+    with pytest.raises(AwsError, match="no image 'oracle'"):
+        images.build("oracle", aws=aws_with(tmp_path, "process"))
+
+
 def test_entry_point_forgets_the_command_before_it(tmp_path):
     (tmp_path / "Dockerfile").write_text('FROM x\nCMD ["old"]\nENTRYPOINT ["new"]\n')
     assert dockerfile.read(tmp_path / "Dockerfile").config == {

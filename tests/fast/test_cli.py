@@ -27,8 +27,9 @@ EXPECTED = {
     "prepare",
     "run",
     "settings",
+    "shell",
 }
-EXPECTED |= {"status", "up", "jupyter", "secondary", "primary"}
+EXPECTED |= {"status", "up", "jupyter", "secondary", "primary", "build", "push", "sbom"}
 
 
 @pytest.fixture

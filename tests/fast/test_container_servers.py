@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -100,8 +101,11 @@ def test_a_container_without_a_server_is_healthy_while_it_runs():
 
 
 def test_a_container_that_has_its_own_network_is_asked_at_loopback(server):
-    assert health.bind_address({}) == "0.0.0.0"
-    assert health.problem({"WORKSHOP_HEALTH": f"{server.server_port}/health"}) == ""
+    inside = {"WORKSHOP_BIND_ADDRESS": "0.0.0.0"}
+    dockerfile = Path(__file__).parents[2] / "docker" / "jobs" / "Dockerfile"
+    assert "\nENV WORKSHOP_BIND_ADDRESS=0.0.0.0\n" in dockerfile.read_text()
+    assert health.bind_address(inside) == "0.0.0.0"
+    assert health.problem({"WORKSHOP_HEALTH": f"{server.server_port}/health", **inside}) == ""
 
 
 def test_the_health_check_imports_the_standard_library_alone():
@@ -131,7 +135,11 @@ def test_jupyter_listens_where_the_container_is(tmp_path):
         {"JUPYTER_TOKEN": TOKEN, "WORKSHOP_BIND_ADDRESS": "127.0.1.7"}, tmp_path, 9
     )
     assert "--ServerApp.ip=127.0.1.7" in command and "--ServerApp.port=9" in command
-    assert "--ServerApp.ip=0.0.0.0" in jupyter_server.command({"JUPYTER_TOKEN": TOKEN}, tmp_path)
+
+
+def test_what_is_tried_by_hand_is_not_open_to_the_network(tmp_path):
+    assert health.bind_address({}) == "127.0.0.1"
+    assert "--ServerApp.ip=127.0.0.1" in jupyter_server.command({"JUPYTER_TOKEN": TOKEN}, tmp_path)
 
 
 def test_jupyter_works_on_copies_of_the_notebooks(tmp_path, monkeypatch):

@@ -125,7 +125,8 @@ def test_epoch_has_the_same_batches_again_and_other_epochs_others():
 
 def test_augmentation_hides_one_square_and_keeps_the_rest_of_a_flat_picture():
     images = np.full((20, 32, 32, 3), 255, dtype=np.uint8)
-    changed = augmentation.augment(images, np.random.default_rng(0))
+    changes = augmentation.Changes.draw(len(images), 32, np.random.default_rng(0))
+    changed = augmentation.augment(images, changes)
     assert changed.dtype == np.float32 and changed.shape == images.shape
     assert ((changed == 0).sum(axis=(1, 2, 3)) == augmentation.CUTOUT**2 * 3).all()
     assert np.allclose(changed[changed != 0].max(), augmentation.normalise(images).max())

@@ -45,6 +45,24 @@ def test_every_linked_file_exists():
     assert links and [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_links_from_page_to_page_lead_to_a_heading_that_is_there():
+    broken, checked = [], 0
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("labs/*.ipynb")):
+        for link in re.findall(r"\]\((?!http)([^)\s]+\.(?:md|ipynb)(?:#[^)\s]+)?)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path
+            checked += bool(anchor)
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.name}: {link}")
+    assert checked and broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_no_file_names_a_registry_or_a_path_of_the_machine_it_was_made_on():
     registries = "|".join(
         ["py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.org", "deb" + r"\.debian\.org"]

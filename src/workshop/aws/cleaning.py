@@ -1,18 +1,20 @@
 """Remove what the labs made, in the order that AWS needs, and prove that nothing is left.
 
 Try it:  workshop clean --all
-CloudFormation refuses to delete a bucket or a repository that holds something: those are emptied first.
+CloudFormation refuses to delete a bucket or a repository that holds something: those are emptied first. What
+somebody deleted by hand has no content any more, and its stack goes without it.
 Knows what each lab makes (MADE_BY_LAB); lab 1's stacks carry all the others.
 """
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from workshop.aws import leftovers, session, stacks, tasks, waiting
+from workshop import policies
+from workshop.aws import boundary, images, leftovers, session, stacks, tasks, waiting
 from workshop.aws.failures import explained
 from workshop.aws.leftovers import Leftover
 from workshop.aws.session import Aws
@@ -68,10 +70,13 @@ def clean(
 
 
 def empty_bucket(bucket: str, aws: Aws | None = None) -> int:
-    """Delete every version of every object and unfinished uploads; return how many versions there were."""
+    """Delete every version of every object and unfinished uploads; return how many versions there were.
+
+    A bucket that is gone held none.
+    """
     s3 = (aws or session.current()).client("s3")
     count = 0
-    with explained(f"empty the bucket {bucket}"):
+    with explained(f"empty the bucket {bucket}"), contextlib.suppress(s3.exceptions.NoSuchBucket):
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             count += len(found)
@@ -90,11 +95,13 @@ def empty_bucket(bucket: str, aws: Aws | None = None) -> int:
 
 
 def delete_images(repository: str, aws: Aws | None = None) -> int:
-    """Delete every image of a repository and return how many there were."""
+    """Delete every image of a repository and return how many there were; one that is gone held none."""
     ecr = (aws or session.current()).client("ecr")
-    with explained(f"delete the images of {repository}"):
-        pages = ecr.get_paginator("list_images").paginate(repositoryName=repository)
-        digests = {entry["imageDigest"] for page in pages for entry in page["imageIds"]}
+    digests: set[str] = set()
+    gone = contextlib.suppress(ecr.exceptions.RepositoryNotFoundException)
+    with explained(f"delete the images of {repository}"), gone:
+        for page in ecr.get_paginator("list_images").paginate(repositoryName=repository):
+            digests.update(entry["imageDigest"] for entry in page["imageIds"])
         for batch in _batches(sorted(digests), IMAGES_AT_ONCE):
             ids = [{"imageDigest": digest} for digest in batch]
             ecr.batch_delete_image(repositoryName=repository, imageIds=ids)
@@ -136,7 +143,9 @@ def _images(aws: Aws, say: Say) -> None:
         count = delete_images(repository, aws)
         if count:
             say(f"deleted {count} images of {repository}")
-    shutil.rmtree(aws.settings.state_dir / "images", ignore_errors=True)
+    forgotten = images.forget(aws)
+    if forgotten:
+        say(f"removed {forgotten} names of images from Docker; its build cache stays")
 
 
 def _stacks(aws: Aws, say: Say) -> None:
@@ -177,15 +186,26 @@ def _release_instances(aws: Aws) -> None:
 
 
 def _unprotect(name: str, scaling: Any) -> None:
+    if not _groups(name, scaling):  # deleted by hand
+        return
     scaling.update_auto_scaling_group(
         AutoScalingGroupName=name, MinSize=0, DesiredCapacity=0, NewInstancesProtectedFromScaleIn=False
     )
-    groups = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
-    ids = [entry["InstanceId"] for group in groups for entry in group.get("Instances", [])]
+    ids = [entry["InstanceId"] for group in _groups(name, scaling) for entry in group.get("Instances", [])]
     if ids:
         scaling.set_instance_protection(
             AutoScalingGroupName=name, InstanceIds=ids, ProtectedFromScaleIn=False
         )
+
+
+def _groups(name: str, scaling: Any) -> list[dict[str, Any]]:
+    answer = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+    return list(answer["AutoScalingGroups"])
+
+
+def _boundary(aws: Aws, say: Say) -> None:
+    if boundary.remove(aws):
+        say(f"deleted policy {policies.boundary_name(aws.name)}")
 
 
 def _log_groups(aws: Aws, say: Say) -> None:
@@ -205,7 +225,7 @@ def _batches(entries: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 Step = Callable[[Aws, Say], None]
-EVERYTHING: tuple[Step, ...] = (_tasks, _definitions, _objects, _images, _stacks, _log_groups)
+EVERYTHING: tuple[Step, ...] = (_tasks, _definitions, _objects, _images, _stacks, _boundary, _log_groups)
 MADE_BY_LAB: dict[int, tuple[Step, ...]] = {
     2: (_images,),
     3: (_tasks, _definitions),

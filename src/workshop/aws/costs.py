@@ -28,10 +28,12 @@ FREE = frozenset(
         "AWS::EC2::Route",
         "AWS::EC2::RouteTable",
         "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupEgress",
         "AWS::EC2::SecurityGroupIngress",
         "AWS::EC2::Subnet",
         "AWS::EC2::SubnetRouteTableAssociation",
         "AWS::EC2::VPC",
+        "AWS::EC2::VPCEndpoint",  # of type Gateway, the only one in the course
         "AWS::EC2::VPCGatewayAttachment",
         "AWS::ECS::CapacityProvider",
         "AWS::ECS::Cluster",

@@ -12,7 +12,7 @@ import json
 import mimetypes
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -127,12 +127,22 @@ def delete(uris: Iterable[str], aws: Aws | None = None) -> int:
     return count
 
 
-def sync_up(folder: Path | str, uri: str, aws: Aws | None = None) -> builtins.list[str]:
-    """Upload the finished files of a folder that S3 lacks or has otherwise; return the keys uploaded."""
+def sync_up(
+    folder: Path | str,
+    uri: str,
+    aws: Aws | None = None,
+    wanted: Callable[[Path], bool] = lambda path: True,
+) -> builtins.list[str]:
+    """Upload the finished files of a folder that S3 lacks or has otherwise; return the keys uploaded.
+
+    wanted: asked for each file by its path within the folder.
+    """
     folder, base = Path(folder), uri.rstrip("/") + "/"
     there = {entry.key: entry for entry in list(base, aws)}
     uploaded = []
     for path in finished_files(folder):
+        if not wanted(path.relative_to(folder)):
+            continue
         bucket, key = split(base + path.relative_to(folder).as_posix())
         if not _same(path, there.get(key)):
             upload(path, f"s3://{bucket}/{key}", aws)

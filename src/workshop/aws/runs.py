@@ -7,6 +7,7 @@ resumes in another task. Knows nothing of what the files mean.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import tempfile
@@ -19,6 +20,8 @@ from workshop.aws.session import Aws
 from workshop.errors import JobError
 from workshop.settings import load
 
+WORKERS = "workers"  # the folder of what each worker of a group keeps for itself, by its rank
+
 
 @dataclass
 class Run:
@@ -30,6 +33,9 @@ class Run:
     restored: list[Path] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
     aws: Aws | None = field(default=None, repr=False)
+    rank: int | None = (
+        None  # of a worker in a group that shares the output; None: the output is this job's own
+    )
 
     @property
     def is_remote(self) -> bool:
@@ -43,9 +49,19 @@ class Run:
         if not self.is_remote:
             return []
         bucket, _ = objects.split(self.output)
-        fresh = [f"s3://{bucket}/{key}" for key in objects.sync_up(self.folder, self.output, self.aws)]
+        uploaded = objects.sync_up(self.folder, self.output, self.aws, self._is_mine)
+        fresh = [f"s3://{bucket}/{key}" for key in uploaded]
         self.published = sorted({*self.published, *fresh})
         return fresh
+
+    def _is_mine(self, path: Path) -> bool:
+        """Whether this worker keeps the file: below workers/ its own by rank, all else worker 0.
+
+        Of the others' files it has at most what lay there when it began, which must not replace newer ones.
+        """
+        if self.rank is None:
+            return True
+        return path.name.split(".")[0] == str(self.rank) if path.parts[0] == WORKERS else self.rank == 0
 
     def uri(self, name: str) -> str:
         """Where a file of this run is found by others: an S3 address or a path."""
@@ -110,4 +126,7 @@ def _open_remote(output: str, aws: Aws | None, folder: Path | None) -> Run:
         folder = Path(tempfile.mkdtemp(prefix=f"{run_id}-"))
     folder.mkdir(parents=True, exist_ok=True)
     restored = objects.sync_down(output, folder, aws)
-    return Run(run_id, folder, output, restored=restored, aws=aws)
+    rank = os.environ.get("WORKSHOP_RANK", "")
+    return Run(
+        run_id, folder, output, restored=restored, aws=aws, rank=int(rank) if rank.isdecimal() else None
+    )

@@ -45,6 +45,25 @@ def find(task: Task, port: int, seen_from: Literal["you", "task"] = "you", aws: 
     return f"http://{address}:{found['hostPort']}"
 
 
+def wait_own(task: Task, timeout_seconds: float, aws: Aws | None = None) -> Task:
+    """Wait until an awsvpc task has its own address, which is in `address` of the task returned.
+
+    Errors: AwsError if it stops before, with the reason.
+    """
+    aws = aws or session.current()
+    latest = task
+
+    def has_one() -> bool:
+        nonlocal latest
+        latest = tasks.describe(latest, aws)
+        return latest.is_stopped or bool(latest.address)
+
+    waiting.until(has_one, timeout_seconds, f"task {task.id} to have an address", lambda: latest.last_status)
+    if latest.is_stopped:
+        raise task_failures.ended(latest, tasks.logs(latest, aws))
+    return latest
+
+
 def wait_healthy(
     task: Task, timeout_seconds: float = HEALTHY_TIMEOUT_SECONDS, aws: Aws | None = None
 ) -> Task:

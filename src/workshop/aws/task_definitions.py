@@ -29,6 +29,7 @@ from workshop.settings import load
 
 SIZES = ("cpu", "gpu")
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+GROUP_SUFFIX = "-group"
 DIGEST_TAG = "workshop-definition"
 
 
@@ -88,10 +89,34 @@ def with_size(definition: Mapping[str, Any], size: str) -> dict[str, Any]:
     return dict(sized)
 
 
-def register(family: str, size: str = "cpu", aws: Aws | None = None) -> str:
+def for_group(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The variant for one of several tasks that work together, as a family of its own.
+
+    Mode awsvpc: each task has an address and all its ports to itself, so the members find each other on
+    whatever instances they are. What the task is reached by from outside falls away with it.
+    """
+    grouped = json.loads(json.dumps(definition))
+    grouped["family"] += GROUP_SUFFIX
+    grouped["networkMode"] = "awsvpc"
+    for container in grouped["containerDefinitions"]:
+        container.pop("portMappings", None)
+    return dict(grouped)
+
+
+def is_for_group(definition: Mapping[str, Any]) -> bool:
+    return str(definition["family"]).removesuffix("-gpu").endswith(GROUP_SUFFIX)
+
+
+def file_of(family: str) -> str:
+    """The name of the file that a registered family was made from."""
+    return family.removesuffix("-gpu").removesuffix(GROUP_SUFFIX)
+
+
+def register(family: str, size: str = "cpu", aws: Aws | None = None, in_group: bool = False) -> str:
     """Register the filled definition and return its ARN; an identical latest revision is used as it is."""
     aws = aws or session.current()
-    filled = fill(with_size(read(family, aws.settings.root), size), values(aws))
+    definition = read(family, aws.settings.root)
+    filled = fill(with_size(for_group(definition) if in_group else definition, size), values(aws))
     for container in filled.get("containerDefinitions", []):
         _add_course_variables(container, aws)
     problems = validate(filled)

@@ -11,15 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workshop import exits
+from workshop.aws import denials, task_definitions
 from workshop.aws.failures import explained
 from workshop.aws.session import Aws
 from workshop.errors import AwsError
 
 if TYPE_CHECKING:
     from workshop.aws.task_records import Task
-
-LAST_LINES = 40
-READ_LOG = "read its log: the last lines name the error"
 
 STOPPED = (
     # (pattern in the reason, why, what mends it)
@@ -62,82 +61,64 @@ STOPPED = (
     (
         r"Host EC2|Spot|instance.*terminat|local AWS (was stopped|stopped|ended)",
         "the instance under the task went away",
-        "run it again with --resume: it goes on from the last saved epoch",
+        exits.GO_ON,
     ),
     (r"RESOURCE:(\w+)", "no container instance had enough of it free", "run it with size='cpu'"),
 )
 
-EXITED = {
-    # exit code: (why, what mends it)
-    1: ("its program failed", READ_LOG),
-    2: ("its command line was refused", "check the command: workshop run --help"),
-    126: ("its command may not be executed", "check the entry point in the Dockerfile"),
-    127: ("its command is not in the image", "look inside the image: lab 2, images.inspect"),
-    137: ("it was killed (SIGKILL)", "run it again with --resume: it goes on from the last saved epoch"),
-    139: ("its program crashed (SIGSEGV)", "run it again; if it stays so, another version of the library"),
-    143: ("it was asked to stop (SIGTERM)", "run it again with --resume"),
-}
-
 
 def ended(task: Task, lines: Sequence[str]) -> AwsError:
     """The error for a task that did not exit with 0: reason first, exit code and last log line with it."""
-    last = next((line.strip() for line in reversed(lines[-LAST_LINES:]) if line.strip()), "")
     for pattern, why, fix in STOPPED:
         if re.search(pattern, task.stopped_reason, re.IGNORECASE | re.DOTALL):
             code = f" with {task.exit_code}" if task.exit_code is not None else ""
             message = f"task {task.family} stopped{code}: {task.stopped_reason}: {why}"
-            return AwsError(message, fix.format(family=task.family.removesuffix("-gpu")))
+            fix = denials.remedy(task.stopped_reason) or fix.format(
+                family=task_definitions.file_of(task.family)
+            )
+            return AwsError(message, fix)
     if task.exit_code is None:
         return AwsError(
             f"task {task.family} stopped without running: {task.stopped_reason or 'no reason given'}"
         )
     if task.exit_code == 0:
         return AwsError(f"task {task.family} was stopped: {task.stopped_reason}")
-    said = _said(lines)
-    if said and task.exit_code < 126:  # our own programs say what mends it; a killed one could not
-        return AwsError(f"task {task.family} exited with {task.exit_code}: {said[0]}", said[1] or READ_LOG)
-    why, fix = EXITED.get(task.exit_code, ("", READ_LOG))
-    if fix == READ_LOG and task.log_group:
+    if task.stop_code == "UserInitiated":  # StopTask: its reason says more than how the program took it
+        message = f"task {task.family} was stopped ({task.stopped_reason}) and exited with {task.exit_code}"
+        return AwsError(message, exits.GO_ON)
+    told, fix = exits.told(task.exit_code, lines)
+    fix = denials.remedy(told) or fix
+    if fix == exits.READ_LOG and task.log_group:
         fix = f"read its log: group {task.log_group}, stream {task.log_stream}"
-    told = f": {last}" if last else (f": {why}" if why else ": it wrote nothing")
-    if why and last and task.exit_code > 2:
-        told = f": {why}; its last line: {last}"
-    return AwsError(f"task {task.family} exited with {task.exit_code}{told}", fix)
-
-
-def _said(lines: Sequence[str]) -> tuple[str, str] | None:
-    """The last `error: …` of a log with its `fix: …`, as our programs end; None if there is none."""
-    tail = [line.strip() for line in lines[-LAST_LINES:]]
-    at = next((i for i in reversed(range(len(tail))) if tail[i].startswith("error: ")), None)
-    if at is None:
-        return None
-    fix = next((line for line in tail[at + 1 :] if line.startswith("fix: ")), "")
-    return tail[at].removeprefix("error: "), fix.removeprefix("fix: ")
+    return AwsError(f"task {task.family} exited with {task.exit_code}: {told}", fix)
 
 
 def placement(reason: str, definition: Mapping[str, Any], cluster: str, aws: Aws) -> AwsError:
     """The error for a task that no instance can take: what it asked for, and what each instance has free."""
     asked = wanted(definition)
-    instances = capacity(cluster, aws)
-    free = "; ".join(_free(each) for each in instances) or "none"
+    left = capacity(cluster, aws)
+    free = "; ".join(_free(each) for each in left) or "none"
     kind = reason.partition(":")[2].upper()
     need = (
-        f"{asked[kind]:g} {_UNITS[kind]}"
+        f"{asked[kind]:g} {UNITS[kind]}"
         if kind in asked
-        else ", ".join(f"{amount:g} {_UNITS[name]}" for name, amount in asked.items())
+        else ", ".join(f"{amount:g} {UNITS[name]}" for name, amount in asked.items())
     )
     message = (
         f"{reason}: no container instance of cluster '{cluster}' can take {definition['family']}: "
-        f"it asks for {need}; free there: {free} (instances: {len(instances)})"
+        f"it asks for {need}; free there: {free} (instances: {len(left)})"
     )
     return AwsError(message, _PLACEMENT_FIXES.get(kind, "workshop status shows the instances"))
 
 
-_UNITS = {"CPU": "CPU units", "MEMORY": "MiB of memory", "GPU": "GPU"}
+UNITS = {"CPU": "CPU units", "MEMORY": "MiB of memory", "GPU": "GPU"}
 _PLACEMENT_FIXES = {
     "GPU": "run it with size='cpu', or make the cluster with GPU instances and a quota for them",
     "MEMORY": "stop a task that runs there, or lower memory in the task definition",
     "CPU": "stop a task that runs there, or lower cpu in the task definition",
+    # Each task of a group has a network interface of its own, and most instances have room for two or three.
+    "ENI": "fewer --workers, more instances, or for new instances: "
+    "aws ecs put-account-setting --name awsvpcTrunking --value enabled",
 }
 
 
@@ -157,18 +138,24 @@ def wanted(definition: Mapping[str, Any]) -> dict[str, float]:
 
 def capacity(cluster: str, aws: Aws) -> list[dict[str, float]]:
     """What each container instance of a cluster has free."""
+    return [amounts(each.get("remainingResources", [])) for each in instances(cluster, aws)]
+
+
+def instances(cluster: str, aws: Aws) -> list[dict[str, Any]]:
+    """The container instances of a cluster, as ECS describes them."""
     ecs = aws.client("ecs")
-    free = []
     with explained(f"look at the instances of {cluster}"):
         arns = ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
-        found = []
-        if arns:
-            answer = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)
-            found = answer["containerInstances"]
-    for instance in found:
-        left = {entry["name"]: entry for entry in instance.get("remainingResources", [])}
-        free.append({name: _amount(left.get(name, {})) for name in _UNITS})
-    return free
+        if not arns:
+            return []
+        answer = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)
+        return list(answer["containerInstances"])
+
+
+def amounts(resources: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """CPU units, MiB and GPUs in an instance's list of registered or remaining resources."""
+    by_name = {entry["name"]: entry for entry in resources}
+    return {name: _amount(by_name.get(name, {})) for name in UNITS}
 
 
 def _amount(resource: Mapping[str, Any]) -> float:
@@ -179,4 +166,4 @@ def _amount(resource: Mapping[str, Any]) -> float:
 
 
 def _free(instance: Mapping[str, float]) -> str:
-    return ", ".join(f"{amount:g} {_UNITS[name]}" for name, amount in instance.items())
+    return ", ".join(f"{amount:g} {UNITS[name]}" for name, amount in instance.items())

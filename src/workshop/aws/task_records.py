@@ -27,6 +27,7 @@ class Task:
     log_group: str = ""
     log_stream: str = ""
     ports: Mapping[int, int] = field(default_factory=dict)
+    address: str = ""  # of its own network interface; empty until it has one, and without awsvpc
     times: Mapping[str, datetime] = field(default_factory=dict, repr=False)
 
     @property
@@ -61,8 +62,20 @@ def read(entry: Mapping[str, Any], cluster: str) -> Task:
         stop_code=entry.get("stopCode", ""),
         stopped_reason=reason,
         ports={int(each["containerPort"]): int(each["hostPort"]) for each in bindings if "hostPort" in each},
+        address=_address(entry),
         times={name: value for name, value in entry.items() if isinstance(value, datetime)},
     )
+
+
+def _address(entry: Mapping[str, Any]) -> str:
+    """The private address of an awsvpc task's network interface."""
+    details = [
+        pair
+        for each in entry.get("attachments", [])
+        if each.get("type") == "ElasticNetworkInterface"
+        for pair in each.get("details", [])
+    ]
+    return next((pair["value"] for pair in details if pair["name"] == "privateIPv4Address"), "")
 
 
 def with_log(task: Task, definition: Mapping[str, Any]) -> Task:

@@ -37,18 +37,30 @@ def run(
     environment: Mapping[str, str] | None = None,
     size: str = "cpu",
     aws: Aws | None = None,
+    shell: bool = False,
+    resources: Mapping[str, int] | None = None,
+    in_group: bool = False,
+    role: str = "",
 ) -> Task:
     """Start one task and return it as ECS placed it.
 
-    command, environment: overrides for the first container.
+    command, environment, resources (cpu in units of 1/1024, memory in MiB): overrides for the first container.
+    shell: so that `workshop shell` can look into it.
+    role: with the rights of another role than its definition's, by its output's name: JupyterTaskRole.
+    in_group: in the variant of the family whose tasks reach one another, each by an address of its own.
     Errors: AwsError if no container instance can take it, with what it asked for and what there is.
     """
     aws = aws or session.current()
-    arn = register(family, size, aws)
+    arn = task_definitions.register(family, size, aws, in_group)
     definition = _definition(arn, aws)
     outputs = stacks.outputs(None, aws)
     cluster = outputs["ClusterName"]  # there: the definition's roles come from the same stack
-    request = _request(arn, definition, cluster, command, environment, outputs, aws)
+    override = _override(definition, command, environment, resources)
+    request = _request(arn, definition, cluster, override, outputs, aws)
+    if shell:
+        request["enableExecuteCommand"] = True
+    if role:
+        request["overrides"]["taskRoleArn"] = stacks.output(f"{role}Arn", aws)
     with explained(f"run {definition['family']}"):
         answer = aws.client("ecs").run_task(**request)
     if answer.get("failures") or not answer.get("tasks"):
@@ -69,6 +81,20 @@ def describe(task: Task, aws: Aws | None = None) -> Task:
         log_group=task.log_group,
         log_stream=task.log_stream,
     )
+
+
+def describe_all(found: Sequence[Task], aws: Aws | None = None) -> list[Task]:
+    """Tasks of one cluster as they are now, in the same order; one that ECS has forgotten counts as stopped."""
+    aws = aws or session.current()
+    cluster = found[0].cluster
+    with explained(f"look at {len(found)} tasks"):
+        answer = aws.client("ecs").describe_tasks(cluster=cluster, tasks=[task.arn for task in found])
+    now = {entry["taskArn"]: task_records.read(entry, cluster) for entry in answer["tasks"]}
+    gone = [replace(task, last_status="STOPPED", stopped_reason="ECS knows it no more") for task in found]
+    return [
+        replace(now.get(task.arn, lost), log_group=task.log_group, log_stream=task.log_stream)
+        for task, lost in zip(found, gone, strict=True)
+    ]
 
 
 def find(task_id: str, aws: Aws | None = None) -> Task:
@@ -216,20 +242,29 @@ def _definition(arn: str, aws: Aws) -> dict[str, Any]:
         return dict(aws.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"])
 
 
-def _request(
-    arn: str,
+def _override(
     definition: Mapping[str, Any],
-    cluster: str,
     command: Sequence[str] | None,
     environment: Mapping[str, str] | None,
-    outputs: Mapping[str, str],
-    aws: Aws,
+    resources: Mapping[str, int] | None,
 ) -> dict[str, Any]:
-    override: dict[str, Any] = {"name": definition["containerDefinitions"][0]["name"]}
+    """What this task has otherwise than its definition says, in its first container."""
+    override = {"name": definition["containerDefinitions"][0]["name"], **(resources or {})}
     if command is not None:
         override["command"] = [str(part) for part in command]
     if environment:
         override["environment"] = [{"name": name, "value": str(environment[name])} for name in environment]
+    return override
+
+
+def _request(
+    arn: str,
+    definition: Mapping[str, Any],
+    cluster: str,
+    override: Mapping[str, Any],
+    outputs: Mapping[str, str],
+    aws: Aws,
+) -> dict[str, Any]:
     request: dict[str, Any] = {
         "cluster": cluster,
         "taskDefinition": arn,
@@ -242,16 +277,19 @@ def _request(
             {"capacityProvider": outputs["CapacityProviderName"], "weight": 1}
         ]
     if definition.get("networkMode") == "awsvpc":
-        request["networkConfiguration"] = _network(outputs)
+        request["networkConfiguration"] = _network(outputs, task_definitions.is_for_group(definition))
     return request
 
 
-def _network(outputs: Mapping[str, str]) -> dict[str, Any]:
-    """An awsvpc task has an address of its own, in the course's subnets and security group."""
+def _network(outputs: Mapping[str, str], in_group: bool) -> dict[str, Any]:
+    """An awsvpc task has an address of its own, in the course's subnets and one of its security groups."""
     subnets = [each for each in outputs.get("SubnetIds", "").split(",") if each]
-    groups = [each for each in (outputs.get("TaskSecurityGroupId", ""),) if each]
-    if not subnets:
+    wanted = "GroupSecurityGroupId" if in_group else "TaskSecurityGroupId"
+    groups = [each for each in (outputs.get(wanted, ""),) if each]
+    missing = [name for name, found in (("SubnetIds", subnets), (wanted, groups)) if not found]
+    if missing:
         raise AwsError(
-            "the network stack has no output 'SubnetIds', which an awsvpc task needs", "workshop prepare 2"
+            f"the network stack has no output {' and no '.join(missing)}, which an awsvpc task needs",
+            "workshop prepare 2",
         )
     return {"awsvpcConfiguration": {"subnets": subnets, "securityGroups": groups}}

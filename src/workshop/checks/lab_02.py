@@ -35,7 +35,7 @@ def environments_are_labelled() -> str:
         raise Failed(
             f"the image {missing[0]} has no label {ENVIRONMENT}",
             "Without Docker, the local AWS finds by this label the environment that stands for the layers.",
-            f"put LABEL {ENVIRONMENT}=… back into docker/{missing[0]}/Dockerfile, then workshop prepare 3",
+            f"put LABEL {ENVIRONMENT}=… back into docker/jobs/Dockerfile, then workshop prepare 3",
         )
     return "labels name the environments: " + ", ".join(f"{k} runs in {v}" for k, v in named.items())
 
@@ -49,7 +49,7 @@ def entry_point_is_workshop() -> str:
                 f"the image {name} starts {found}, and ['workshop'] was expected",
                 "ECS appends a task's command to the entry point: with another one, every job fails at its "
                 "start. The exec form (a list) matters too: a shell would not pass SIGTERM on.",
-                f'put ENTRYPOINT ["workshop"] back into docker/{name}/Dockerfile, build and push it again',
+                'put ENTRYPOINT ["workshop"] back into docker/jobs/Dockerfile, build and push it again',
             )
     return "both images start the workshop command"
 
@@ -62,7 +62,7 @@ def nobody_is_root() -> str:
             raise Failed(
                 f"the image {name} runs as root",
                 "Whoever breaks out of a notebook in a container that runs as root is root on its instance.",
-                f"put USER back into docker/{name}/Dockerfile, build and push it again",
+                "put USER back into docker/jobs/Dockerfile, build and push it again",
             )
     return "neither image runs as root"
 

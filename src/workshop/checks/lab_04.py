@@ -4,6 +4,7 @@ Try it:  workshop check 4
 Reads the output bucket alone: that is where whoever uses the results would look.
 """
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,35 @@ def curves_are_drawn() -> str:
                     f"workshop run train-images-{framework} --on ecs",
                 )
     return "learning curves and confusion matrices are drawn"
+
+
+def workers_shared_one_network() -> str:
+    """Several workers trained one network together: after every epoch all had the same weights."""
+    together = [
+        run
+        for framework in NEEDED_ACCURACY["quick"]
+        for run in course_runs.of_job(f"train-images-{framework}")
+        if run.record.get("workers", 1) > 1
+    ]
+    fix = "workshop run train-images-mxnet -p num_epochs=2 --on ecs --workers 2"
+    run = _newest_passed(together, "a training with two workers", fix)
+    names = [f"workers/{rank}.jsonl" for rank in range(run.record["workers"])]
+    missing = [name for name in names if name not in run.names()]
+    if missing:
+        raise Failed(
+            f"{run.output} lacks {', '.join(missing)}",
+            "Each worker writes its own file, a line an epoch.",
+            fix,
+        )
+    kept = [objects.read_bytes(f"{run.output}/{name}").decode().splitlines() for name in names]
+    epochs = [{line["epoch"]: line["weights_sha256"] for line in map(json.loads, lines)} for lines in kept]
+    if not epochs[0] or any(each != epochs[0] for each in epochs):
+        raise Failed(
+            f"the workers of {run.output} had different weights, or none",
+            "Then each learned by itself, from its own part of the pictures.",
+            fix,
+        )
+    return f"{len(epochs)} workers had the same weights after each of {len(epochs[0])} epochs"
 
 
 def cats_are_told_from_the_rest() -> str:
@@ -142,7 +172,7 @@ def upload_was_answered() -> str:
             "The rule hears of objects that end in .jpg, .jpeg or .png; then the function starts the task. "
             "Its log "
             "group says whether it was called, and what ECS said.",
-            "stacks.deploy('upload'), then upload a picture again (step 4.7)",
+            "stacks.deploy('upload'), then upload a picture again (step 4.8)",
         )
     row = good[0].json("results.json")[0]
     seconds = _seconds_after_upload(good[0])
@@ -190,7 +220,9 @@ def _has_learned(framework: str) -> str:
 
 
 def _trained(framework: str) -> Found:
-    return _passed(f"train-images-{framework}", f"workshop run train-images-{framework} --on ecs")
+    job, fix = f"train-images-{framework}", f"workshop run train-images-{framework} --on ecs"
+    alone = [run for run in course_runs.of_job(job) if run.record.get("workers", 1) == 1]
+    return _newest_passed(alone, job, fix)
 
 
 def _classified(framework: str) -> Found:
@@ -200,10 +232,6 @@ def _classified(framework: str) -> Found:
     chosen = [run for run in fitting if run.record["parameters"].get("framework", "tensorflow") == framework]
     fix = f"workshop run {CLASSIFY} -p framework={framework} --on ecs"
     return _newest_passed(chosen, f"{CLASSIFY} with framework={framework}", fix)
-
-
-def _passed(job: str, fix: str) -> Found:
-    return _newest_passed(course_runs.of_job(job), job, fix)
 
 
 def _newest_passed(runs: list[Found], what: str, fix: str) -> Found:
@@ -254,6 +282,7 @@ CHECKS: tuple[Check, ...] = (
     tensorflow_has_learned,
     artefacts_load,
     curves_are_drawn,
+    workers_shared_one_network,
     cats_are_told_from_the_rest,
     frameworks_agree,
     upload_was_answered,

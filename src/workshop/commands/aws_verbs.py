@@ -4,6 +4,7 @@ Try it:  eval "$(workshop up --export)"
 """
 
 import argparse
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,13 @@ CUT_OFF = "cut off"
 
 def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     up = add_verb(verbs, common, "up", "start the local AWS", 'eval "$(workshop up --export)"', _up)
-    up.add_argument("--export", action="store_true", help="print what leads a shell's AWS clients to it")
+    up.add_argument(
+        "--export",
+        nargs="?",
+        const="sh",
+        choices=("sh", "fish"),
+        help="print what leads a shell's AWS clients to it: sh, also for bash and zsh (the default), or fish",
+    )
     add_json(up)
     down = add_verb(
         verbs, common, "down", "stop the local AWS; what it holds is kept", "workshop down", _down
@@ -40,11 +47,23 @@ def _up(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**asdict(running), "variables": local.variables(running.endpoint, settings.region)})
     elif arguments.export:
-        print(local.export(running, settings.region))
+        _warn_of_old_cli()
+        print(local.export(running, settings.region, arguments.export))
     else:
         print(f"local AWS at {running.endpoint}, {running.engine} engine, process {running.pid}")
-        print('for this shell: eval "$(workshop up --export)"')
+        print(
+            'for this shell: eval "$(workshop up --export)", or in fish: workshop up --export fish | source'
+        )
     return 0
+
+
+def _warn_of_old_cli() -> None:
+    """On standard error, because a shell evaluates what is on standard output."""
+    from workshop import aws_cli
+
+    cli = aws_cli.find()
+    if cli and cli.problem:
+        print(f"warning: {cli.problem}\n  fix: {aws_cli.REMEDY}", file=sys.stderr)
 
 
 def _down(arguments: argparse.Namespace) -> int:

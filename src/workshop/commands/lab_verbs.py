@@ -15,20 +15,7 @@ from workshop.settings import Settings
 
 
 def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
-    run = add_verb(verbs, common, "run", "run labs, or one job", "workshop run 1-4", _run)
-    run.add_argument("what", help="labs as 2, 1-4 or all; or a job's name (see workshop jobs)")
-    run.add_argument(
-        "-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE", help="a parameter"
-    )
-    run.add_argument("--on", choices=("here", "ecs"), default="here", help="where a job runs (default: here)")
-    run.add_argument(
-        "--size", choices=("cpu", "gpu"), default="cpu", help="what a job asks of ECS (default: cpu)"
-    )
-    run.add_argument("--output", help="where a job's results go: a folder or s3://bucket/runs/ID")
-    run.add_argument(
-        "--resume", nargs="?", const="", metavar="RUN_ID", help="go on with a run that was cut off"
-    )
-    add_yes(run)
+    _add_run(verbs, common)
     prepare = add_verb(
         verbs, common, "prepare", "bring any state to the start of a lab", "workshop prepare 3", _prepare
     )
@@ -41,6 +28,38 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     jobs = add_verb(verbs, common, "jobs", "list jobs and their parameters", "workshop jobs", _jobs)
     jobs.add_argument("name", nargs="?", help="one job, with its parameters")
     add_json(jobs)
+    _add_notebooks(verbs, common)
+
+
+def _add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    run = add_verb(verbs, common, "run", "run labs, or one job", "workshop run 1-4", _run)
+    run.add_argument("what", help="labs as 2, 1-4 or all; or a job's name (see workshop jobs)")
+    run.add_argument(
+        "-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE", help="a parameter"
+    )
+    run.add_argument("--on", choices=("here", "ecs"), default="here", help="where a job runs (default: here)")
+    run.add_argument(
+        "--size", choices=("cpu", "gpu"), default="cpu", help="what a job asks of ECS (default: cpu)"
+    )
+    run.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many do a job together, 1 to 8: processes here, tasks on ECS",
+    )
+    run.add_argument(
+        "--shell", action="store_true", help="let `workshop shell` look into the job's tasks on ECS"
+    )
+    run.add_argument("--output", help="where a job's results go: a folder or s3://bucket/runs/ID")
+    run.add_argument(
+        "--resume", nargs="?", const="", metavar="RUN_ID", help="go on with a run that was cut off"
+    )
+    add_yes(run)
+    add_json(run)
+
+
+def _add_notebooks(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     notebooks = add_verb(
         verbs,
         common,
@@ -60,9 +79,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     settings = settings_of(arguments)
     if course.is_lab_range(arguments.what):
-        given = [name for name in ("pairs", "output") if getattr(arguments, name)]
-        if given or arguments.on != "here":
-            raise WorkshopError("-p, --output and --on are for jobs, not for labs", "workshop run --help")
+        given = [name for name in ("pairs", "output", "json") if getattr(arguments, name)]
+        if given or arguments.on != "here" or arguments.workers != 1 or arguments.shell:
+            raise WorkshopError(
+                "-p, --on, --workers, --shell, --output and --json are for jobs, not for labs",
+                "workshop run --help",
+            )
         return _run_labs(arguments, settings)
     return _run_job(arguments, settings)
 
@@ -100,9 +122,14 @@ def _run_job(arguments: argparse.Namespace, settings: Settings) -> int:
         output=arguments.output,
         resume=arguments.resume or arguments.resume is not None,  # an id, or the newest
         size=arguments.size,
-        on_progress=_print_event,
+        on_progress=_note_event if arguments.json else _print_event,
         settings=settings,
+        workers=arguments.workers,
+        shell=arguments.shell,
     )
+    if arguments.json:
+        print_json(result.as_dict())
+        return 0
     print(f"results: {result.output}  ({result.seconds:.0f} s)", flush=True)
     # The last line, for whoever reads the log; lists stay in metrics.json.
     print(json.dumps(job_outputs.brief(result.metrics), sort_keys=True), flush=True)
@@ -116,6 +143,12 @@ def _print_event(event: Any) -> None:
         print(f"-- {event.cell}/{event.cells} {event.heading}", flush=True)
     elif event.kind == "state":
         print(f"-- {event.text}", flush=True)
+
+
+def _note_event(event: Any) -> None:
+    """Progress beside a result that a script reads: on standard error."""
+    if event.kind in ("line", "state"):
+        print(event.text, file=sys.stderr, flush=True)
 
 
 def _prepare(arguments: argparse.Namespace) -> int:

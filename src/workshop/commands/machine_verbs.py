@@ -34,7 +34,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print_json([asdict(row) for row in rows])
     else:
         print(doctor.as_text(rows))
-    return 0 if all(row.ok for row in rows) else 1
+    return 0 if all(row.ok or not row.needed for row in rows) else 1
 
 
 def _settings(arguments: argparse.Namespace) -> int:

@@ -6,11 +6,10 @@ Try it:  workshop settings --help
 import argparse
 import contextlib
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from workshop.settings import PREFIX, SETTINGS, Settings, load
+from workshop.settings import PREFIX, SETTINGS, Settings, in_environment, load
 
 Verbs = Any  # argparse's subparsers have no public type
 Call = Callable[[argparse.Namespace], int]
@@ -62,19 +61,9 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return load(**flags_of(arguments))
 
 
-@contextlib.contextmanager
-def adopted(arguments: argparse.Namespace) -> Iterator[None]:
+def adopted(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
     """Give the flags to everything that this process calls or starts: they read the same variables."""
-    given = {PREFIX + name.upper(): str(value) for name, value in flags_of(arguments).items()}
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    return in_environment({PREFIX + name.upper(): str(value) for name, value in flags_of(arguments).items()})
 
 
 def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:

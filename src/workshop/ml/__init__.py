@@ -7,6 +7,8 @@ Try it:  python -c "from workshop.ml import profiles; print(profiles.PROFILES)"
     architecture  our network as a table of weights: names, shapes, first values
     profiles      how long and how hard to train
     training      the loop, its progress lines and, in saved_state, where a killed run goes on
+    group         who learns together: a worker's rank, its share of each batch
+    exchange      how the workers of a group come to the same numbers
     inference     from pictures, or photos of any size, to probabilities
     network       train, predict, save, load: the same functions in MXNet and in Keras
     artefact      trained weights with their metadata, in open formats, for both frameworks

@@ -7,8 +7,11 @@ Knows no framework: both see the very same numbers, because NumPy draws them fro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
+
+from workshop.ml.group import ALONE, Group
 
 # Mean and standard deviation of red, green and blue over CIFAR-10's training pictures, in 0 to 255.
 MEAN = (125.3, 123.0, 113.9)
@@ -30,32 +33,56 @@ def windows(images: np.ndarray, tops: np.ndarray, lefts: np.ndarray, side: int) 
     return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def augment(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+@dataclass(frozen=True)
+class Changes:
+    """What happens to each picture of a batch: integers (N,) and, for mirrored, booleans (N,)."""
+
+    tops: np.ndarray
+    lefts: np.ndarray
+    mirrored: np.ndarray
+    hidden_tops: np.ndarray
+    hidden_lefts: np.ndarray
+
+    @classmethod
+    def draw(cls, count: int, side: int, generator: np.random.Generator) -> Changes:
+        """Changes for `count` pictures of `side` pixels, by chance."""
+        tops, lefts = generator.integers(0, 2 * SHIFT + 1, size=(2, count))
+        mirrored = generator.random(count) < 0.5
+        hidden_tops, hidden_lefts = generator.integers(0, side - CUTOUT + 1, size=(2, count))
+        return cls(tops, lefts, mirrored, hidden_tops, hidden_lefts)
+
+    def of(self, share: slice) -> Changes:
+        """Those of some of the pictures."""
+        return Changes(*(getattr(self, part.name)[share] for part in fields(self)))
+
+
+def augment(images: np.ndarray, changes: Changes) -> np.ndarray:
     """Move, mirror and partly hide each picture; returns normalised float32 of the same shape."""
-    count, side = images.shape[:2]
+    side = images.shape[1]
     padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="reflect")
-    tops, lefts = generator.integers(0, 2 * SHIFT + 1, size=(2, count))
-    moved = windows(padded, tops, lefts, side)
-    mirrored = generator.random(count) < 0.5
-    moved[mirrored] = moved[mirrored, :, ::-1]
+    moved = windows(padded, changes.tops, changes.lefts, side)
+    moved[changes.mirrored] = moved[changes.mirrored, :, ::-1]
     changed = normalise(moved)
-    tops, lefts = generator.integers(0, side - CUTOUT + 1, size=(2, count))
     at = np.arange(side)
-    hidden_rows = (at >= tops[:, None]) & (at < tops[:, None] + CUTOUT)
-    hidden_columns = (at >= lefts[:, None]) & (at < lefts[:, None] + CUTOUT)
+    tops, lefts = changes.hidden_tops[:, None], changes.hidden_lefts[:, None]
+    hidden_rows = (at >= tops) & (at < tops + CUTOUT)
+    hidden_columns = (at >= lefts) & (at < lefts + CUTOUT)
     changed *= ~(hidden_rows[:, :, None] & hidden_columns[:, None, :])[..., None]  # 0 is the mean colour
     return changed
 
 
 def batches(
-    images: np.ndarray, labels: np.ndarray, batch_size: int, seed: int, epoch: int
+    images: np.ndarray, labels: np.ndarray, batch_size: int, seed: int, epoch: int, group: Group = ALONE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield one epoch of augmented batches; the incomplete last batch is left out.
+    """Yield this worker's share of one epoch's augmented batches; the incomplete last batch is left out.
 
     The generator is made from (seed, epoch), so epoch 7 is the same whether or not the run was resumed at 7.
+    Every worker of a group draws the same numbers for the whole batch and changes its own share of it, so
+    together they see what one worker alone would see.
     """
     generator = np.random.default_rng((seed, epoch))
-    order = generator.permutation(len(images))
+    order, share = generator.permutation(len(images)), group.share(batch_size)
     for start in range(0, len(images) - batch_size + 1, batch_size):
-        chosen = order[start : start + batch_size]
-        yield augment(images[chosen], generator), labels[chosen]
+        changes = Changes.draw(batch_size, images.shape[1], generator)
+        chosen = order[start : start + batch_size][share]
+        yield augment(images[chosen], changes.of(share)), labels[chosen]

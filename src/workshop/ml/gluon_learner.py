@@ -136,20 +136,29 @@ class PictureLearner:
         }
 
     def learn(self, images: np.ndarray, targets: np.ndarray, learning_rate: float) -> tuple[float, float]:
+        scores, losses = self._backward(images, targets)
+        self._update(learning_rate, len(images))
+        right = np.mean(scores.asnumpy().argmax(1) == targets.argmax(1))
+        return float(losses.mean().asscalar()), float(right)
+
+    def _backward(self, images: np.ndarray, targets: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """Sum the gradients of the pictures; returns logits (B, classes) and losses (B,)."""
         wanted = mx.nd.array(targets, ctx=device())
         with autograd.record():
             scores = self.network(_to_device(images))
             losses = self._loss(scores, wanted)
         losses.backward()
+        return scores, losses
+
+    def _update(self, learning_rate: float, batch_size: int) -> None:
+        """Change the weights by the sum of the gradients of `batch_size` pictures."""
         self._optimiser.set_learning_rate(learning_rate)
-        self._optimiser.rescale_grad = 1 / len(images)
+        self._optimiser.rescale_grad = 1 / batch_size
         for index, (name, parameter) in enumerate(self._trained.items()):
             weight = parameter.data()
             if name.endswith("kernel"):
                 weight *= 1 - learning_rate * self._weight_decay  # decoupled, as Keras does it
             self._optimiser.update(index, weight, parameter.grad(), self._momenta[name])
-        right = np.mean(scores.asnumpy().argmax(1) == targets.argmax(1))
-        return float(losses.mean().asscalar()), float(right)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         return logits(self.network, images)

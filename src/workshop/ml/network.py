@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,8 @@ import numpy as np
 
 from workshop.ml import artefact, frameworks, inference, training
 from workshop.ml.architecture import Architecture, from_weights
+from workshop.ml.exchange import PATIENCE_SECONDS
+from workshop.ml.group import ALONE, Group
 from workshop.ml.pictures import Pictures
 from workshop.ml.profiles import PROFILES
 
@@ -26,12 +29,14 @@ from workshop.ml.profiles import PROFILES
 class Framework:
     """What can be done with our network in one framework.
 
-    name: as artefacts record it; library: loads the framework; learner_module: its own code in this package.
+    name: as artefacts record it; library: loads the framework; learner_module: its own code in this package;
+    group_module: the same for the workers of a group.
     """
 
     name: str
     library: Callable[[], ModuleType]
     learner_module: str
+    group_module: str
 
     def build(self, num_classes: int, width: int = PROFILES["full"].width, seed: int = 0) -> Any:
         """Make an untrained network."""
@@ -55,14 +60,27 @@ class Framework:
         width: int = PROFILES["full"].width,
         weight_decay: float = PROFILES["full"].weight_decay,
         on_batch: training.OnBatch | None = None,
+        group: Group = ALONE,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> training.History:
-        """Train from the first weights; the result's `network` is the trained network."""
+        """Train from the first weights; the result's `network` is the trained network.
+
+        group: with whom; batch_size is the whole group's, and every worker calls this with the same arguments.
+        patience_seconds: how long to wait for the others' part of a step.
+        """
         plan = training.Plan(
             num_epochs, batch_size, learning_rate, weight_decay, seed, width, train.fingerprint()
         )
         place = None if save_dir is None else Path(save_dir)
         make = self._learner().PictureLearner
-        return training.fit(make, train, validation, plan, place, resume, on_epoch, on_batch)
+        if group.is_alone:
+            return training.fit(make, train, validation, plan, place, resume, on_epoch, on_batch)
+        together = importlib.import_module(f"workshop.ml.{self.group_module}")
+        with together.join(group, patience_seconds=patience_seconds) as exchange:
+            make = partial(together.PictureLearner, exchange)
+            return training.fit(
+                make, train, validation, plan, place, resume, on_epoch, on_batch, exchange=exchange
+            )
 
     def predict(self, net: Any, images: np.ndarray, mirrored: bool = True) -> np.ndarray:
         """Classify uint8 pictures (N, side, side, 3): probabilities (N, classes)."""
@@ -90,5 +108,5 @@ class Framework:
         return importlib.import_module(f"workshop.ml.{self.learner_module}")
 
 
-gluon = Framework("mxnet", frameworks.mxnet, "gluon_learner")
-keras = Framework("keras", frameworks.keras, "keras_learner")
+gluon = Framework("mxnet", frameworks.mxnet, "gluon_learner", "gluon_group")
+keras = Framework("keras", frameworks.keras, "keras_learner", "keras_group")

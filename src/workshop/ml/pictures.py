@@ -1,6 +1,6 @@
 """Labelled pictures as arrays, from folders or a zip file of JPEG or PNG files.
 
-Try it:  python -c "from workshop.ml import pictures; print(pictures.load_folder('data/samples/…').classes)"
+Try it:  python -c "from workshop.ml import pictures; print(pictures.load_folder('train').classes)"
 Knows nothing of where data comes from: it is given a folder. One folder a class, as in train/cat/0001.jpg.
 """
 

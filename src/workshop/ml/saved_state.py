@@ -7,6 +7,7 @@ state can't exist. The file is written beside its place, then renamed, which a f
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -55,10 +56,18 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Errors: DataError if the file is missing, cut short, or holds anything but plain arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return parse_npz(path.read_bytes(), path)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing", "train again, or name the folder that holds it") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error})", "name another folder") from error
+
+
+def parse_npz(content: bytes, path: Path) -> dict[str, np.ndarray]:
+    """Take apart what a file of named arrays holds; path: what an error calls it."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError(
             f"{path} is not a readable npz file ({error})", "remove it and train again"
@@ -73,9 +82,25 @@ def write(folder: Path, state: SavedState) -> None:
 
 def read(folder: Path) -> SavedState | None:
     """Read the state in a folder, or None where no epoch has been saved yet."""
-    if not (folder / FILE).exists():
+    return parse(content(folder), folder)
+
+
+def content(folder: Path) -> bytes:
+    """The file of a state as it is, to be sent to others; empty where no epoch has been saved yet."""
+    path = folder / FILE
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error})", "name another folder") from error
+
+
+def parse(content: bytes, folder: Path) -> SavedState | None:
+    """Read a state from its file's content; folder: what an error calls it."""
+    if not content:
         return None
-    arrays = read_npz(folder / FILE)
+    arrays = parse_npz(content, folder / FILE)
     try:
         header = json.loads(str(arrays[HEADER]))
     except (KeyError, ValueError) as error:

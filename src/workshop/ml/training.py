@@ -2,7 +2,8 @@
 
 Try it:  python benchmarks/accuracy.py --framework keras --profile quick
 Knows no framework: a Learner takes one step, and says and takes back what it has learned. With the same seed
-every framework sees the same first weights and the same pictures in the same order.
+every framework sees the same first weights and the same pictures in the same order, and so do the workers of a
+group together. Nor does it know how those reach each other: it is given an exchange, and a learner that uses it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 from workshop.errors import DataError
 from workshop.ml import augmentation, inference, saved_state
 from workshop.ml.architecture import Architecture
+from workshop.ml.exchange import Exchange, agree, level
+from workshop.ml.group import Group, note_epoch
 from workshop.ml.pictures import Pictures
 
 LABEL_SMOOTHING = 0.1  # share of the target that is spread over all classes
@@ -39,7 +42,9 @@ class Learner(Protocol):
     def learn(self, images: np.ndarray, targets: np.ndarray, learning_rate: float) -> tuple[float, float]:
         """Take one step; images float32 (B, side, side, 3), targets float32 (B, classes).
 
-        Returns: mean loss in nats a picture, share of pictures classified rightly before the step.
+        In a group these are this worker's share of the batch, and the step is the whole group's.
+        Returns: mean loss in nats a picture, share of pictures classified rightly before the step; in a group
+        those of the whole batch, so that every worker stops at the same step if the loss is not finite.
         """
 
     def logits(self, images: np.ndarray) -> np.ndarray: ...
@@ -108,32 +113,50 @@ def fit(
     on_epoch: OnEpoch | None,
     on_batch: OnBatch | None,
     clock: Callable[[], float] = time.monotonic,
+    exchange: Exchange | None = None,
 ) -> History:
     """Train a network; after each epoch save its state, then call on_epoch(epoch, metrics).
 
-    Errors: DataError if the pictures don't fill a batch, or if `resume` finds the state of another plan.
+    In a group worker 0 alone scores the validation pictures, saves and reads states; each worker notes its epochs
+    beside `save_dir`. How many workers there were is no part of a state: it resumes with any number.
+    Errors: DataError if the pictures don't fill a batch, if `resume` finds the state of another plan, or if the
+    workers of a group have other plans or come to other weights.
     """
+    exchange = exchange or Exchange()
+    group = exchange.group
     _check(train, validation, plan)
+    group.share(plan.batch_size)  # refuses more workers than pictures in a batch
     architecture = Architecture(len(train.classes), plan.width)
     learner = make_learner(architecture, plan.weight_decay)
     history = History(network=learner.network, framework=learner.framework)
-    _start(learner, architecture, plan, save_dir if resume else None, history)
+    _start(learner, architecture, plan, save_dir if resume else None, history, exchange)
     for epoch in range(len(history.epochs) + 1, plan.num_epochs + 1):
         started = clock()
-        metrics = _run_epoch(learner, train, plan, epoch, on_batch)
-        if validation is not None:
+        metrics = _run_epoch(learner, train, plan, epoch, on_batch, group)
+        weights_sha256 = level(exchange, learner, epoch)
+        if validation is not None and group.leads:
             probabilities = inference.predict(learner.logits, validation.images, mirrored=False)
             metrics["validation_accuracy"] = float(np.mean(probabilities.argmax(1) == validation.labels))
         metrics["seconds"] = clock() - started
         history.epochs.append(metrics)
         if save_dir is not None:
-            header = {"plan": asdict(plan), "framework": learner.framework, "epochs": history.epochs}
-            saved_state.write(
-                save_dir, saved_state.SavedState(learner.weights(), learner.optimiser_state(), header)
-            )
+            _keep(save_dir, learner, plan, history, group, weights_sha256)
         if on_epoch is not None:
             on_epoch(epoch, metrics)
     return history
+
+
+def _keep(
+    save_dir: Path, learner: Learner, plan: Plan, history: History, group: Group, weights_sha256: str
+) -> None:
+    """Save the state after an epoch, as the one who leads, and note the epoch, as one of several."""
+    if group.leads:
+        header = {"plan": asdict(plan), "framework": learner.framework, "epochs": history.epochs}
+        state = saved_state.SavedState(learner.weights(), learner.optimiser_state(), header)
+        saved_state.write(save_dir, state)
+    if not group.is_alone:
+        line = {"epoch": len(history.epochs), "weights_sha256": weights_sha256, "loss": history.last["loss"]}
+        note_epoch(save_dir.parent, group, {**line, "seconds": round(history.last["seconds"], 3)})
 
 
 def _check(train: Pictures, validation: Pictures | None, plan: Plan) -> None:
@@ -153,9 +176,15 @@ def _check(train: Pictures, validation: Pictures | None, plan: Plan) -> None:
 
 
 def _start(
-    learner: Learner, architecture: Architecture, plan: Plan, resume_from: Path | None, history: History
+    learner: Learner,
+    architecture: Architecture,
+    plan: Plan,
+    resume_from: Path | None,
+    history: History,
+    exchange: Exchange,
 ) -> None:
-    state = saved_state.read(resume_from) if resume_from is not None else None
+    agree(exchange, {**asdict(plan), "resumes": resume_from is not None})
+    state = _state(exchange, resume_from)
     if state is None:
         learner.set_weights(architecture.first_weights(plan.seed))
         return
@@ -176,12 +205,22 @@ def _start(
     history.epochs.extend(state.header["epochs"])
 
 
+def _state(exchange: Exchange, folder: Path | None) -> saved_state.SavedState | None:
+    """Read the state that worker 0 finds in the folder; the others get its content, so all go on alike."""
+    if folder is None:
+        return None
+    content = saved_state.content(folder) if exchange.group.leads else b""
+    return saved_state.parse(exchange.broadcast(content), folder)
+
+
 def _run_epoch(
-    learner: Learner, train: Pictures, plan: Plan, epoch: int, on_batch: OnBatch | None
+    learner: Learner, train: Pictures, plan: Plan, epoch: int, on_batch: OnBatch | None, group: Group
 ) -> Metrics:
     per_epoch = len(train) // plan.batch_size
     loss_sum, accuracy_sum = 0.0, 0.0
-    rows: Iterator = augmentation.batches(train.images, train.labels, plan.batch_size, plan.seed, epoch)
+    rows: Iterator = augmentation.batches(
+        train.images, train.labels, plan.batch_size, plan.seed, epoch, group
+    )
     for index, (images, labels) in enumerate(rows):
         rate = learning_rate_at(
             (epoch - 1) * per_epoch + index, plan.num_epochs * per_epoch, plan.learning_rate

@@ -4,27 +4,30 @@ loopback address.
 Try it:  python -m localaws serve --state-dir .workshop --port 4566, then any AWS client with that endpoint
 Imports nothing of `workshop` and never learns what a lab is. `daemon` starts and stops it as a process of
 its own; `server` serves; `additions` says what is hooked into ministack and where. `engine` runs containers and
-`ecs` their tasks; `registry` holds images, `identity` decides who may what, `cloudformation` makes stacks.
+`ecs` their tasks; `registry` holds images, `identity` decides who may what, `loadbalancer` balances, `alarms`
+watch metrics, `scaling` acts on them, `cloudformation` makes stacks.
 Everything is kept in STATE_DIR/localaws.
 
 What is not emulated. This is the only list; whatever is on it refuses by name, or is said here to be a
 record only.
 
-- Services other than these (UnsupportedOperation, HTTP 501): acm, apigateway, autoscaling, cloudformation,
-  cognito, dynamodb, dynamodb streams, ec2, ecr, ecs, elasticloadbalancing, events, firehose, iam, kinesis,
-  kms, lambda, logs, cloudwatch, pipes, resource groups, route53, s3, scheduler, secretsmanager,
-  servicediscovery, ses, sns, sqs, ssm, states, sts, tagging. So no SageMaker, no RDS, no EKS, no Batch, no
-  Bedrock, no Application Auto Scaling.
+- Services other than these (UnsupportedOperation, HTTP 501): acm, apigateway, application-autoscaling,
+  autoscaling, cloudformation, cloudwatch, cognito, dynamodb, dynamodb streams, ec2, ecr, ecs,
+  elasticloadbalancing, events, firehose, iam, kinesis, kms, lambda, logs, pipes, resource groups, route53, s3,
+  scheduler, secretsmanager, servicediscovery, ses, sns, sqs, ssm, states, sts, tagging. So no SageMaker, no
+  RDS, no EKS, no Batch, no Bedrock.
 - EC2 instances are records: they have a type, a subnet, an address and tags, and nothing boots. The
   containers that ECS places on them run on this machine, with this machine's kernel, disk and GPUs, if
   any. There is no instance metadata.
-- Networks are records too: security groups, routes and subnets don't filter. Published ports are on the
-  loopback address.
+- Networks are records too: security groups, routes, subnets and NAT gateways neither filter nor translate.
+  Published ports are on the loopback address.
 - IAM is enforced (see `identity`; --no-enforce turns it off). Resources, condition keys and the further rights
-  of a call are AWS's for autoscaling, cloudformation, cloudwatch, dynamodb, ec2, ecr, ecs, events, iam, lambda,
-  logs, s3, ssm and sts, as far as labs use them; for other services they are ministack's. Not known: tags of
+  of a call are AWS's for application-autoscaling, autoscaling, cloudformation, cloudwatch, dynamodb, ec2, ecr,
+  ecs, elasticloadbalancing, events, iam, lambda, logs, s3, ssm and sts, as far as labs use them; for other
+  services they are ministack's. Not known: tags of
   existing resources in conditions of calls of EC2's own, service control policies, organisations, VPC endpoint
-  policies, what is encrypted with KMS keys. HTTP to the loopback address counts as aws:SecureTransport. The key
+  policies, what is encrypted with KMS keys. AssumeRoleWithWebIdentity reads the token and checks
+  no signature. HTTP to the loopback address counts as aws:SecureTransport. The key
   `local` needs no session token, and neither it nor a function's credentials expire; a task's do, after six
   hours. What EventBridge, Scheduler, Pipes and Step Functions do as a role of theirs is not checked against
   that role; of the calls of functions, those by EventBridge, S3, SNS and API Gateway need the function's
@@ -44,12 +47,28 @@ record only.
   convenience. Volumes of the scope shared are one for all instances; Docker's go when the local AWS stops. A
   task that no instance of its capacity provider could ever hold is refused at once, where AWS leaves it
   PROVISIONING.
+  Services: a task without load balancer and health check counts as healthy after one second, on AWS after 40; a
+  service in a stack whose creation fails is deleted even where the stack is to be kept; a draining instance's
+  tasks stop at once, whatever the service's deployment configuration says. After a restart of the local AWS a
+  service's target groups hold its tasks alone, not what was registered by hand.
   Refused: EFS and FSx volumes, Docker volume drivers and their options, FireLens and other log drivers,
   private registry credentials, links between containers, App Mesh proxies, Service Connect and Cloud Map
   registries, Windows containers, container restart policies, Elastic Inference, placement constraints of type
   memberOf, launch types EXTERNAL and MANAGED_INSTANCES, daemon services and deployments by CodeDeploy or
-  external controllers, task scale-in protection, service deployments and revisions as resources, managed
-  scale-in, UDP port mappings.
+  external controllers, deployment strategies other than ROLLING, their hooks, alarms and early success, volumes
+  that a service configures at launch, VPC Lattice target groups, Classic Load Balancers, Availability Zone
+  rebalancing, metrics of a service at a resolution of its own, task scale-in protection, service deployments and
+  revisions as resources, managed scale-in, UDP port mappings.
+- Elastic Load Balancing: application load balancers with HTTP listeners, whose ports are open on a loopback address
+  of their own (on macOS on 127.0.0.1), for everybody on this machine; security groups don't filter there either. A
+  page of another site may reach a service behind one, as it may any server of this machine; there is no AWS there.
+  Targets are addresses, any that this machine reaches, or instances (their containers' host ports).
+  A target that has not passed a health check yet is asked twice a second; connections to targets are not reused
+  after two idle seconds, so that servers whose keep-alive is shorter than AWS's idle timeout show no 502 here, where
+  on AWS they do. Metrics have no Availability Zones, and zeros where AWS reports nothing.
+  Refused: network, gateway and classic load balancers, HTTPS, HTTP/2 and gRPC, stickiness, slow start, anomaly
+  mitigation, targets that are functions or load balancers, IPv6, actions that authenticate, transforms, regular
+  expressions in conditions, access logs, trust stores, capacity reservations.
 - ECR: image scans and replication don't run. Layers go with the last image that has them, at once. The only
   limit is the disk's: with less than 200 MB free, layers are refused. The process engine
   runs only images with the label `workshop.environment`.
@@ -60,6 +79,19 @@ record only.
 - Auto Scaling: instances come and go at once, without warm-up, hooks or health-check grace; scaling
   policies are records, and scaling activities aren't recorded. Spot instances are marked so, and never
   interrupted.
+- CloudWatch: its minute lasts `--metric-seconds` here (60 unless said otherwise): services publish once in so many
+  seconds, and periods of alarms and cooldowns of scaling are as much shorter; statistics that are asked for are
+  over real seconds. Alarms are judged over their period and two more than AWS says, and act on SNS topics, whatever
+  a topic's policy says, and on scaling policies of ECS services. Refused: metric math (alarms and GetMetricData),
+  anomaly detection, PromQL alarms, log alarms, evaluation windows and intervals, warm-up periods,
+  EvaluateLowSampleCountPercentile, extended statistics but percentiles, actions on EC2, Lambda, Systems Manager and
+  Auto Scaling groups, suppressed actions of composite alarms, insight rules, metric streams. Percentiles of points
+  that are older than 180 of CloudWatch's minutes are lost.
+- Application Auto Scaling: ECS services alone (ecs:service:DesiredCount), by target tracking and by steps, the
+  latter set off by alarms that you make. How fast AWS scales in is not public: here by a tenth, by one task at least,
+  once in a cooldown. Refused: other namespaces, scheduled actions, predictive scaling, metric math in customized
+  metrics, predefined metrics but ALBRequestCountPerTarget, ECSServiceAverageCPUUtilization and
+  ECSServiceAverageMemoryUtilization. The service-linked role is there to be seen; its rights are not asked for.
 - Lambda: Python functions run as processes; layers and time limits hold, memory limits don't. No VPC, no
   SnapStart.
 - KMS: Encrypt and Decrypt work within one server; Sign and Verify refuse.

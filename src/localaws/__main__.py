@@ -10,7 +10,7 @@ from pathlib import Path
 
 from localaws import daemon
 from localaws.errors import LocalAwsError
-from localaws.server import Options
+from localaws.server import SHORTEST_MINUTE_SECONDS, Options
 
 
 def _named_path(text: str) -> tuple[str, Path]:
@@ -18,6 +18,14 @@ def _named_path(text: str) -> tuple[str, Path]:
     if not (name and equals and folder):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
     return name, Path(folder).absolute()
+
+
+def _metric_seconds(text: str) -> float:
+    seconds = float(text)
+    if not SHORTEST_MINUTE_SECONDS <= seconds <= Options.metric_seconds:
+        allowed = f"{SHORTEST_MINUTE_SECONDS:g} to {Options.metric_seconds:g}"
+        raise argparse.ArgumentTypeError(f"{text} is not in {allowed}")
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,11 +66,25 @@ def _parser() -> argparse.ArgumentParser:
         help="managed policy that the account has from its administrator, such as a permissions boundary",
     )
     serve.add_argument(
+        "--learner-managed-policy",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="managed policy that the role of the key `local` has beside --learner-policy",
+    )
+    serve.add_argument(
         "--record-decisions",
         action="store_true",
         help="keep every IAM decision in STATE_DIR/localaws/decisions.jsonl",
     )
     serve.add_argument("--layer-cache", type=Path, metavar="FOLDER", help="large layers that servers share")
+    serve.add_argument(
+        "--metric-seconds",
+        type=_metric_seconds,
+        default=Options.metric_seconds,
+        metavar="SECONDS",
+        help="how long CloudWatch's minute is here: metrics and alarms (default: %(default)s)",
+    )
     serve.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     return parser
 
@@ -79,8 +101,10 @@ def main(argv: list[str] | None = None) -> int:
         enforce=given.enforce,
         learner_policy=given.learner_policy,
         managed_policies=dict(given.managed_policy),
+        learner_attached=tuple(given.learner_managed_policy),
         record_decisions=given.record_decisions,
         layer_cache=given.layer_cache,
+        metric_seconds=given.metric_seconds,
     )
     try:
         daemon.serve_here(options, given.ready_fd)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from localaws import engine as engines
 from localaws import identity
+from localaws.alarms.watch import Watch
 from localaws.cloudformation.lint import Linter
 from localaws.ecs import groups
 from localaws.ecs import hooks as ecs
@@ -19,6 +20,7 @@ from localaws.ecs.execute_channel import DataChannels
 from localaws.front import EMULATED, Application, Front
 from localaws.identity import managed_policies
 from localaws.identity.registry import admits
+from localaws.loadbalancer import hooks as loadbalancer
 from localaws.registry import calls as registry
 from localaws.registry.bodies import Bodies
 from localaws.registry.layercache import LayerCache
@@ -32,23 +34,30 @@ class Installed:
 
     application: Application
     engine: engines.Engine
+    load_balancers: loadbalancer.LoadBalancers
     snapshots: Snapshots
     linter: Linter
     learner_policy: identity.Policy | None
     managed_policies: dict[str, identity.Policy | None]
+    learner_attached: tuple[str, ...]
+    alarms: Watch
 
     async def start(self) -> None:
         """Once requests are answered: bring back what the last server left."""
         managed_policies.put(ACCOUNT_ID, self.managed_policies)
-        identity.admit_learner(ACCOUNT_ID, self.learner_policy)
+        identity.admit_learner(ACCOUNT_ID, self.learner_policy, self.learner_attached)
+        await asyncio.to_thread(self.load_balancers.start)
         await asyncio.to_thread(ecs.recover)
+        self.alarms.start()
         self._task = asyncio.create_task(self.snapshots.run())
         self.snapshots.changed()
 
     async def stop(self, keep: bool = True) -> None:
         """Before the last state is written, if it is kept: end what runs."""
+        await asyncio.to_thread(self.alarms.close)
         await asyncio.to_thread(ecs.close)
         await asyncio.to_thread(self.engine.stop_all)
+        await asyncio.to_thread(self.load_balancers.close)
         self.linter.close()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -63,14 +72,18 @@ def install(options: Options, environment: Mapping[str, str]) -> Installed:
     environment: the one that the server was started with, of which an engine gives a little on to tasks.
     """
     learner_policy = identity.read_policy(options.learner_policy)
-    managed = {name: identity.read_policy(path) for name, path in options.managed_policies.items()}
+    managed = {name: managed_policies.read(path) for name, path in options.managed_policies.items()}
+    managed_policies.expect(options.learner_attached, managed)
     restore(options.folder)
     import ministack.app
 
     from localaws import front, objectevents, pages, parameters, tags
+    from localaws.alarms import hooks as alarms
+    from localaws.alarms import records as alarm_records
     from localaws.cloudformation import late, resource_rights, templates
     from localaws.ecs import answers as ecs_answers
     from localaws.registry import images as ecr_images
+    from localaws.scaling import hooks as scaling
 
     passed_on = {name: environment[name] for name in engines.PASSED_ON if name in environment}
     engine = engines.create(
@@ -89,15 +102,22 @@ def install(options: Options, environment: Mapping[str, str]) -> Installed:
     pages.install()
     ecr_images.install()
     uploads = registry.install(options.endpoint, options.folder, LayerCache(options.layer_cache))
-    ecs_tasks = ecs.install(engine, endpoint=options.endpoint, region=options.region)
+    balancers = loadbalancer.install(options.metric_seconds)
+    ecs_tasks = ecs.install(engine, options.endpoint, options.region, options.metric_seconds)
     ecs_answers.install()
+    watch = alarms.install(options.metric_seconds)
+    scaling.install(watch)
     linter = Linter()
     resource_rights.install()
     templates.install(linter, late.load)
     snapshots = Snapshots(options.folder, is_busy=_tasks_run)
+    alarm_records.on_change.append(lambda alarm, before, state: snapshots.changed())
     shells = DataChannels(Bodies(ministack.app.app, uploads, admits), ecs_tasks.execute.claim)
     application = Front(shells, snapshots.changed)
-    return Installed(application, engine, snapshots, linter, learner_policy, managed)
+    attached = options.learner_attached
+    return Installed(
+        application, engine, balancers, snapshots, linter, learner_policy, managed, attached, watch
+    )
 
 
 def _install_identity(options: Options) -> None:

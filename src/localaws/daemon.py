@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,13 +31,17 @@ LOG_LIMIT_BYTES = 5_000_000
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers. `started_at` is its process's start, in seconds since the epoch."""
+    """A server that answers.
+
+    started_at: its process's start, in seconds since the epoch. metric_seconds: how long CloudWatch's minute is.
+    """
 
     pid: int
     port: int
     endpoint: str
     engine: str
     started_at: float
+    metric_seconds: float = Options.metric_seconds
 
 
 def start(
@@ -51,11 +55,14 @@ def start(
     managed_policies: dict[str, Path] | None = None,
     record_decisions: bool = False,
     layer_cache: Path | None = None,
+    metric_seconds: float = Options.metric_seconds,
+    learner_attached: Sequence[str] = (),
 ) -> Running:
     """Start the server detached and return once it answers; the one that runs already is returned as it is.
 
     learner: the policy of whoever calls with the key `local`; without it that is an administrator.
     managed_policies: documents by the name of the managed policy that the account has of each.
+    learner_attached: the names of those that the learner has beside `learner`.
     Errors: PortBusy if another program has the port; NotReady with the log's end if the server did not
     come up.
     """
@@ -75,8 +82,10 @@ def start(
             enforce=enforce,
             learner_policy=learner,
             managed_policies=dict(managed_policies or {}),
+            learner_attached=tuple(learner_attached),
             record_decisions=record_decisions,
             layer_cache=layer_cache,
+            metric_seconds=metric_seconds,
         )
         _spawn(options)
         running = status(state_dir)
@@ -135,7 +144,9 @@ def serve_here(options: Options, ready_fd: int | None = None) -> None:
 
         def ready(engine_name: str) -> None:
             born = psutil.Process().create_time()
-            running = Running(os.getpid(), options.port, options.endpoint, engine_name, born)
+            running = Running(
+                os.getpid(), options.port, options.endpoint, engine_name, born, options.metric_seconds
+            )
             beside = state_file.with_suffix(".tmp")
             beside.write_text(json.dumps(asdict(running), indent=2) + "\n")
             beside.replace(state_file)
@@ -196,11 +207,14 @@ def _spawn(options: Options) -> None:
     command += ["--port", str(options.port), "--region", options.region, "--engine", options.engine]
     for name, folder in options.environments.items():
         command += ["--environment", f"{name}={Path(folder).absolute()}"]
+    command += ["--metric-seconds", str(options.metric_seconds)]
     command.append("--enforce" if options.enforce else "--no-enforce")
     if options.learner_policy:
         command += ["--learner-policy", str(Path(options.learner_policy).absolute())]
     for name, path in options.managed_policies.items():
         command += ["--managed-policy", f"{name}={Path(path).absolute()}"]
+    for name in options.learner_attached:
+        command += ["--learner-managed-policy", name]
     if options.record_decisions:
         command.append("--record-decisions")
     if options.layer_cache:

@@ -46,4 +46,4 @@ class StateDamaged(LocalAwsError):
 
 
 class BadPolicy(LocalAwsError):
-    """The learner's policy can't be read, or IAM would not take it."""
+    """A policy can't be read, or IAM would not take it."""

@@ -24,6 +24,7 @@ EMULATED = frozenset(
     {
         "acm",
         "apigateway",
+        "application-autoscaling",
         "autoscaling",
         "cloudformation",
         "cognito-idp",

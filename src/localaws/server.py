@@ -21,6 +21,7 @@ from localaws import identity
 
 LOOPBACK = "127.0.0.1"
 WATCH_SECONDS = 0.5
+SHORTEST_MINUTE_SECONDS = 0.5
 ACCOUNT_ID = "123456789012"
 # All that a server needs of its starter's environment.
 KEPT = (
@@ -52,8 +53,11 @@ class Options:
     learner_policy: Path | None = None  # what the key `local` may do; None: everything
     # Managed policies that the account's administrator made before the learner came, by name.
     managed_policies: dict[str, Path] = field(default_factory=dict)
+    learner_attached: tuple[str, ...] = ()  # those of them that the key `local` has beside its own policy
     record_decisions: bool = False  # keep each of IAM's decisions, see `identity.decisions`
     layer_cache: Path | None = None  # large layers of images that any server of this machine has had
+    # CloudWatch's minute: services publish once in so many seconds, and an alarm's Period of 60 is that long.
+    metric_seconds: float = 60.0
 
     @property
     def endpoint(self) -> str:

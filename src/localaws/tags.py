@@ -35,6 +35,7 @@ def install() -> None:
 
     collectors = tagging._COLLECTORS
     collectors.update(ec2=_ec2, logs=_logs, cloudformation=_stacks)
+    collectors.update(elasticloadbalancing=_load_balancing, cloudwatch=_alarms)
     collectors["ecs"] = _only(collectors["ecs"], _is_in_ecs)
     collectors["dynamodb"] = _only(collectors["dynamodb"], _is_table)
 
@@ -47,6 +48,8 @@ def _ec2() -> Iterator[Tagged]:
         instance = ec2._instances.get(identifier) if kind == "instance" else None
         # One that has ended is forgotten by the next server, and ministack keeps its tags for ever.
         ended = kind == "instance" and (instance is None or instance["State"]["Name"] == "terminated")
+        if kind == "natgateway":
+            ended = ec2._nat_gateways.get(identifier, {}).get("State", "deleted") == "deleted"
         if kind and tags and not ended:
             yield _arn("ec2", f"{kind}/{identifier}"), tags
 
@@ -58,6 +61,23 @@ def _logs() -> Iterator[Tagged]:
         tags = group.get("tags") or {}
         if tags:
             yield _arn("logs", f"log-group:{name}"), _pairs(tags)
+
+
+def _load_balancing() -> Iterator[Tagged]:
+    from ministack.services import alb
+
+    for arn, tags in list(alb._tags.items()):
+        if tags and any(arn in store for store in (alb._lbs, alb._tgs, alb._listeners, alb._rules)):
+            yield arn, tags
+
+
+def _alarms() -> Iterator[Tagged]:
+    from ministack.services import cloudwatch
+
+    start = _arn("cloudwatch", "alarm:")
+    for arn, tags in list(cloudwatch._resource_tags.items()):
+        if tags and arn.startswith(start):
+            yield arn, _pairs(tags)
 
 
 def _stacks() -> Iterator[Tagged]:

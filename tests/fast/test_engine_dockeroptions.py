@@ -89,13 +89,24 @@ def test_volume_of_a_task_is_dockers_and_a_host_path_is_that_folder(tmp_path: Pa
 
 def test_data_and_downloads_are_mounted_read_only_into_the_courses_images(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "cache" / "datasets" / "cifar10").mkdir(parents=True)
+    downloads = tmp_path / "cache" / "datasets"
+    (downloads / "cifar10").mkdir(parents=True)
+    (downloads / "cifar10" / "pictures.zip").touch()
     given = {"WORKSHOP_DATA_DIR": str(tmp_path / "data"), "WORKSHOP_CACHE_DIR": str(tmp_path / "cache")}
     found = mounts(ContainerSpec("a", "i", COURSE), **given)
     assert set(found) == {"/mnt/workshop/data", "/home/w/kept/datasets/cifar10"}
     assert all(each["ReadOnly"] for each in found.values())
     seen = options(ContainerSpec("a", "i", COURSE), **given)["environment"]
     assert seen == {"WORKSHOP_DATA_DIR": "/mnt/workshop/data", "WORKSHOP_LOCAL_AWS": "1"}
+
+
+@pytest.mark.parametrize("left", ([], [".lock"], [".lock", "words.zip.part"], [".lock", "words.zip.bad"]))
+def test_data_that_were_only_looked_for_are_left_to_the_container(tmp_path: Path, left: list[str]) -> None:
+    folder = tmp_path / "cache" / "datasets" / "stopwords"
+    folder.mkdir(parents=True)
+    for name in left:
+        (folder / name).touch()
+    assert mounts(ContainerSpec("a", "i", COURSE), WORKSHOP_CACHE_DIR=str(tmp_path / "cache")) == {}
 
 
 def test_other_images_get_no_folder_of_this_machine(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A local AWS for each test module that asks, on a free port, in a temporary folder, gone afterwards."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import boto3
 import pytest
 from attendee import free_port
+from botocore.exceptions import ClientError
+from proxy_world import Balancer, Target, targets
 
 from localaws import daemon
 
@@ -24,6 +27,14 @@ def session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local")
 
 
+def refused(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
+    """Code and message of the error that a call must end with."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
 @pytest.fixture(scope="module")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[daemon.Running]:
     state_dir = tmp_path_factory.mktemp("state")
@@ -34,6 +45,26 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[daemon.Runni
 @pytest.fixture(scope="module")
 def client(local_aws: daemon.Running) -> Callable[..., Any]:
     return lambda service, region=REGION: client_of(local_aws, service, region)
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Balancer]:
+    """The load balancers' process, without a control plane."""
+    with contextlib.closing(Balancer()) as made:
+        yield made
+
+
+@pytest.fixture
+def balancer(process: Balancer) -> Balancer:
+    process.forget()
+    return process
+
+
+@pytest.fixture
+def target() -> Iterator[Callable[..., Target]]:
+    """Start a target of a load balancer: (name, behave, …)."""
+    with targets() as start:
+        yield start
 
 
 @pytest.fixture

@@ -30,7 +30,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     root.mkdir()
     lay_out(root)
     made = load({}, root=root, state_dir=folder / "state", port=free_port(), region=REGION, name="course-1")
-    boundary = {policies.boundary_name(made.name): policies.written(policies.BOUNDARY, made)}
+    managed = {
+        policies.managed_name(each, made.name): policies.written(each, made)
+        for each in (policies.LEARNER_SERVICE, policies.BOUNDARY)
+    }
     daemon.start(
         made.state_dir,
         made.port,
@@ -39,7 +42,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         {"workshop": root / ".venvs" / "workshop"},
         enforce=True,
         learner=policies.written(policies.LEARNER, made),
-        managed_policies=boundary,
+        managed_policies=managed,
+        learner_attached=[policies.managed_name(policies.LEARNER_SERVICE, made.name)],
     )
     yield made
     daemon.stop(made.state_dir)

@@ -52,6 +52,17 @@ Resources:
 # ---- the table ------------------------------------------------------------------------------------------------
 
 
+def test_service_that_is_updated_is_asked_about_by_its_name_and_its_deployments_by_theirs() -> None:
+    """A stack knows a service by its ARN."""
+    start = f"arn:aws:ecs:us-east-1:{ACCOUNT}:"
+    before, after = ({"Cluster": "c", "TaskDefinition": f"t:{number}"} for number in (1, 2))
+    known = f"{start}service/c/s-Service-1"
+    service = Subject("AWS::ECS::Service", after, "s", "Service", known, before, ACCOUNT, "us-east-1")
+    asked = {each.action: each.resource_arn for each in rights.needed("update", service)}
+    assert asked["ecs:UpdateService"] == known
+    assert asked["ecs:StopServiceDeployment"] == f"{start}service-deployment/c/s-Service-1/*"
+
+
 @pytest.mark.parametrize("type_name", sorted(rights.table()))
 def test_every_right_in_the_table_is_one_that_aws_publishes_for_the_type(type_name: str) -> None:
     every = ("create", "read", "update", "delete")

@@ -125,7 +125,7 @@ def _filled(right: str, entry: dict[str, Any], subject: Subject) -> Needed:
     service = action.partition(":")[0]
     arn = _named(resource or entry["arn"], service, entry, subject)
     # What a call is about to make has no tags yet that a condition could ask for.
-    context = {} if action.startswith("ec2:Create") and arn.endswith("/*") else _existing_tags(arn, subject)
+    context = {} if ":Create" in action and arn.endswith("/*") else _existing_tags(arn, subject)
     for key in keys.split(", ") if keys else []:
         context |= _keys(key, entry, subject)
     return Needed(action, arn, context)
@@ -163,9 +163,9 @@ def _placeholders(text: str, entry: dict[str, Any], subject: Subject) -> str:
 
 def _name(entry: dict[str, Any], subject: Subject) -> str:
     """The name that it has, is given, or will get."""
-    given = subject.physical_id or subject.properties.get(entry["name"])
-    if given:
-        return str(given)
+    given = str(subject.physical_id or subject.properties.get(entry["name"]) or "")
+    if given:  # a stack knows an ECS service by its ARN
+        return given.rpartition("/")[2] if ":service/" in given else given
     made = provisioning.physical_name(subject.stack_name, subject.logical_id)
     return made.lower() if entry.get("lowercase") else made
 
@@ -181,15 +181,20 @@ def _tags(subject: Subject) -> Any:
 
 
 def _existing_tags(arn: str, subject: Subject) -> dict[str, Any]:
-    """aws:ResourceTag/… of the EC2 resource that an ARN names; the evaluator knows other services' itself.
+    """aws:ResourceTag/… of the EC2 or ELB resource that an ARN names; the evaluator knows other services' itself.
 
-    One that is being made has the tags it is made with: EC2 sets them in the same call.
+    One that is being made has the tags it is made with: both services set them in the same call.
     """
+    if ":elasticloadbalancing:" in arn and arn.endswith("/*"):
+        return {f"aws:ResourceTag/{key}": value for key, value in _pairs(_tags(subject)).items()}
     if ":ec2:" not in arn:
         return {}
     from ministack.services import ec2
 
     identifier = arn.rpartition("/")[2]
+    # An elastic address is known to a stack by itself, to everyone else by its allocation.
+    for allocation, address in ec2._addresses.items():
+        identifier = allocation if address["PublicIp"] == identifier else identifier
     if identifier != "*":
         pairs = _pairs(ec2._tags.get(identifier) or [])
     else:

@@ -14,6 +14,10 @@ from localaws.cloudformation import (
     resources_ecs,
     resources_groups,
     resources_iam,
+    resources_loadbalancing,
+    resources_network,
+    resources_oidc,
+    resources_scaling,
     resources_storage,
     templates,
 )
@@ -31,6 +35,10 @@ def install() -> None:
     resources_storage.install()
     resources_ecs.install()
     resources_iam.install()
+    resources_network.install()
+    resources_loadbalancing.install()
+    resources_oidc.install()
+    resources_scaling.install()
     resources_groups.install()
     templates.enforce_capabilities()
     resource_rights.guard()

@@ -7,7 +7,7 @@ ministack has three of these types but drops what it does not know (a container'
 
 from typing import Any
 
-from localaws.cloudformation import provisioning
+from localaws.cloudformation import provisioning, stabilizing
 from localaws.cloudformation.provisioning import Made, Properties, ecs, physical_name, request
 
 
@@ -62,27 +62,46 @@ def _create_service(logical_id: str, properties: Properties, stack_name: str) ->
     given = request("CreateService", properties)
     given.setdefault("serviceName", physical_name(stack_name, logical_id, 255))
     given.setdefault("desiredCount", 1)
-    return _service_made(ecs("CreateService", given)["service"])
+    service = ecs("CreateService", given)["service"]
+    try:
+        return _service_made(service)
+    except provisioning.ResourceFailed:
+        # A resource that could not be made has no physical id here, so a rollback would not find it.
+        ecs(
+            "DeleteService",
+            {"cluster": service["clusterArn"], "service": given["serviceName"], "force": True},
+        )
+        stabilizing.wait_until_gone(service)
+        raise
+
+
+def _service_made(service: dict[str, Any]) -> Made:
+    """Once the service is stable: what CloudFormation knows of it."""
+    stabilizing.wait_for_service(service)
+    return service["serviceArn"], {"ServiceArn": service["serviceArn"], "Name": service["serviceName"]}
 
 
 def _update_service(
     arn: str, before: Properties, after: Properties, stack_name: str, logical_id: str
 ) -> Made:
+    where = {"cluster": after.get("Cluster", "default"), "service": arn.rpartition("/")[2]}
     changed = {name: value for name, value in after.items() if value != before.get(name)}
-    given = request("UpdateService", changed)
-    given |= {"cluster": after.get("Cluster", "default"), "service": arn.rpartition("/")[2]}
-    made = _service_made(ecs("UpdateService", given)["service"])
+    service = ecs("UpdateService", request("UpdateService", changed) | where)["service"]
+    try:
+        made = _service_made(service)
+    except provisioning.ResourceFailed:
+        # A rollback here leaves out the resource that failed, which AWS takes back too.
+        former = {name: before[name] for name in changed if name in before}
+        _service_made(ecs("UpdateService", request("UpdateService", former) | where)["service"])
+        raise
     _retag(arn, before, after)
     return made
 
 
-def _service_made(service: dict[str, Any]) -> Made:
-    return service["serviceArn"], {"ServiceArn": service["serviceArn"], "Name": service["serviceName"]}
-
-
 def _delete_service(arn: str, properties: Properties) -> None:
     cluster = properties.get("Cluster", "default")
-    ecs("DeleteService", {"cluster": cluster, "service": arn.rpartition("/")[2], "force": True})
+    service = {"cluster": cluster, "service": arn.rpartition("/")[2]}
+    stabilizing.wait_until_gone(ecs("DeleteService", {**service, "force": True})["service"])
 
 
 def _create_provider(logical_id: str, properties: Properties, stack_name: str) -> Made:

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from localaws.ecs import containerinstances, groups, runtask
+from localaws.ecs import containerinstances, groups, runtask, servicecalls
 from localaws.ecs.capacity import Capacity
 from localaws.ecs.execute import ExecuteCommand
+from localaws.ecs.servicemetrics import ServiceMetrics
 from localaws.ecs.services import Services
 from localaws.ecs.taskcredentials import TaskCredentials
 from localaws.ecs.taskrecord import TaskRecord, now
@@ -29,9 +30,12 @@ Request = dict[str, Any]
 _installed: list["Ecs"] = []
 
 
-def install(engine: Engine, endpoint: str, region: str) -> "Ecs":
-    """Have tasks run by this engine; once a process, after ministack is imported and before it serves."""
-    ecs = Ecs(engine, endpoint)
+def install(engine: Engine, endpoint: str, region: str, metric_seconds: float = 60.0) -> "Ecs":
+    """Have tasks run by this engine; once a process, after ministack is imported and before it serves.
+
+    metric_seconds: CloudWatch's minute, in which services' metrics are put once.
+    """
+    ecs = Ecs(engine, endpoint, metric_seconds=metric_seconds)
     ecs.install()
     _installed[:] = [ecs]
     return ecs
@@ -42,6 +46,11 @@ def recover() -> None:
     _installed[0].recover()
 
 
+def is_closing() -> bool:
+    """Whether the server is about to end, so that nothing that is waited for will come."""
+    return bool(_installed) and _installed[0].services.closed
+
+
 def close() -> None:
     """Before the last state is written: end every task, replace none, and have their records say so."""
     _installed[0].close()
@@ -50,14 +59,17 @@ def close() -> None:
 class Ecs:
     """The tasks that are alive, and the calls that start and stop them."""
 
-    def __init__(self, engine: Engine, endpoint: str, capacity: Capacity | None = None) -> None:
+    def __init__(
+        self, engine: Engine, endpoint: str, capacity: Capacity | None = None, metric_seconds: float = 60.0
+    ) -> None:
         self.engine = engine
         self.capacity = capacity or Capacity()
-        self.services = Services()
+        self.services = Services(self._stop_task)
         self.credentials = TaskCredentials()
         self.runs: dict[str, TaskRun] = {}
         self._runs_change = threading.Condition()
         self.execute = ExecuteCommand(endpoint, self._container)
+        self.metrics = ServiceMetrics(self._containers, metric_seconds)
         self._around = Surroundings(
             engine=engine,
             credentials=self.credentials,
@@ -66,6 +78,7 @@ class Ecs:
             place=lambda record: runtask.place(self.capacity, record),
             pin=self.services.pinned,
             has_started=self.services.task_started,
+            leaves=self.services.task_leaves,
             has_stopped=self._task_stopped,
         )
 
@@ -79,7 +92,7 @@ class Ecs:
         ecs._run_task_worker = self._work
         ecs._maybe_mark_stopped = lambda task, client=None: None
         ecs._ensure_ecs_reaper_thread = lambda: None
-        ecs._stop_task = self._stop_by_scheduler
+        ecs._stop_task = self._stop_by_user
         ecs._run_task = runtask.RunTask(self.capacity, self.services, ecs._run_task)
         ecs._resolve_td_key = _newest_active(ecs._resolve_td_key)
         ecs._recount_cluster = _counting_instances(self.capacity, ecs._recount_cluster)
@@ -96,6 +109,7 @@ class Ecs:
         actions["RunTask"] = ecs._run_task
         actions["StopTask"] = self._stop_by_user
         actions["ExecuteCommand"] = self.execute
+        servicecalls.install(self.services, actions)
         actions["DeleteCluster"] = self._keeping_used_cluster(actions["DeleteCluster"])
 
     def _watch_instances(self) -> None:
@@ -121,6 +135,11 @@ class Ecs:
             run = self.runs.get(task_arn)
         return run.container(name) if run else None
 
+    def _containers(self, task_arn: str) -> list[Container]:
+        with self._runs_change:
+            run = self.runs.get(task_arn)
+        return run.containers() if run else []
+
     def _task_stopped(self, record: TaskRecord) -> None:
         with self._runs_change:
             self.runs.pop(record.arn, None)
@@ -129,16 +148,6 @@ class Ecs:
 
     def _stop_by_user(self, data: Request) -> Any:
         return self._stop(data, str(data.get("reason") or "Task stopped by user"), "UserInitiated")
-
-    def _stop_by_scheduler(self, data: Request) -> Any:
-        from ministack.services import ecs
-
-        task = ecs._resolve_task(
-            data.get("task", ""), ecs._resolve_cluster_name(data.get("cluster", "default"))
-        )
-        deployment = (task or {}).get("_deployment_id") or data.get("reason", "")
-        reason = f"Scaling activity initiated by (deployment {deployment})"
-        return self._stop(data, reason, "ServiceSchedulerInitiated")
 
     def _stop(self, data: Request, reason: str, code: str) -> Any:
         from ministack.services import ecs
@@ -231,6 +240,7 @@ class Ecs:
 
     def close(self) -> None:
         """End every task; returns once their records are complete, or after a few seconds."""
+        self.metrics.close()
         self.services.close()
         with self._runs_change:
             runs = list(self.runs.values())
@@ -261,8 +271,8 @@ class Ecs:
                 cluster = task["clusterArn"].rpartition("/")[2]
                 ecs._recount_cluster(cluster)
                 ecs._refresh_service_state(cluster, task.get("group", ""))
-        self.services.reconcile_all()
-        self.services.watch()
+        self.services.recover()
+        self.metrics.watch()
 
 
 def _newest_active(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

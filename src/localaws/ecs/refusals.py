@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from localaws.ecs import execute, taskdefinitions, taskinterface
+from localaws.ecs import execute, servicetargets, taskdefinitions, taskinterface
 
 Request = dict[str, Any]
 Refusal = tuple[str, str]  # error code, message
@@ -64,7 +64,10 @@ def refusal(action: str, data: Request) -> Refusal | None:
 
 
 def completed(action: str, data: Request) -> Request:
-    """The request with what ECS fills in itself, which its answers show from then on."""
+    """The request with what ECS fills in itself, which its answers show from then on; what begins with an underscore
+    is between ECS's parts, and no client's to say.
+    """
+    data = {name: value for name, value in data.items() if not name.startswith("_")}
     if action == "RunTask" and not data.get("group"):
         family = str(data.get("taskDefinition", "")).rpartition("/")[2].partition(":")[0]
         return {**data, "group": f"family:{family}"}
@@ -155,8 +158,10 @@ def _service(data: Request) -> Refusal | None:
         return None  # ministack's to refuse
     on_fargate = ecs._task_capacity(launch, strategy)[0] == "FARGATE"
     done = "updated" if name else "created"
-    problem = taskinterface.problem(definition, after, on_fargate) or execute.problem(
-        definition, after, f"service couldn't be {done}"
+    problem = (
+        taskinterface.problem(definition, after, on_fargate)
+        or execute.problem(definition, after, f"service couldn't be {done}")
+        or servicetargets.problem(after.get("loadBalancers") or [], definition)
     )
     return (INVALID, problem) if problem else None
 

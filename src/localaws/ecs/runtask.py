@@ -12,13 +12,13 @@ from localaws.ecs import agent, execute, taskdefinitions, taskinterface
 from localaws.ecs.capacity import Capacity, assign
 from localaws.ecs.placement import Instance, Needs, needs_of
 from localaws.ecs.runonce import OncePerToken, wrong_token
+from localaws.ecs.servicemembers import NO_INSTANCES
 from localaws.ecs.services import Services
 from localaws.ecs.taskrecord import TaskRecord
 
 Request = dict[str, Any]
 Failures = list[dict[str, str]]
 MOST_TASKS = 10
-NO_INSTANCES = "No Container Instances were found in your cluster."
 NO_INSTANCES_OF_PROVIDER = "No Container Instances were found in your capacity provider."
 NO_FIT = "no container instance met all of its requirements. "
 
@@ -116,7 +116,11 @@ def _refusal(data: Request, definition: Request | None) -> tuple[str, str] | Non
     """(code, message) of what AWS, or this AWS, says no to."""
     if definition is None:
         return "ClientException", "TaskDefinition not found."
-    if definition["status"] != "ACTIVE":
+    # A service's tasks get its requests, so nobody but its scheduler says that a task is one.
+    if str(data.get("group") or "").startswith("service:") and not data.get("_deploymentId"):
+        return "InvalidParameterException", "Invalid namespace for group."
+    # A service goes on with a revision that was deregistered (DeregisterTaskDefinition in the API reference).
+    if definition["status"] != "ACTIVE" and not data.get("_deploymentId"):
         return "ClientException", "TaskDefinition is inactive"
     if not 1 <= int(data.get("count") or 1) <= MOST_TASKS and not data.get("_deploymentId"):
         return "InvalidParameterException", f"Task count must be between 1 and {MOST_TASKS}."

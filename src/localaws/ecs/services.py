@@ -1,26 +1,29 @@
-"""ECS services: ministack's scheduler, one pass at a time, told of every end, patient with failures.
+"""ECS's service scheduler: one pass at a time, told of every end, patient with failures.
 
 Try it:  aws ecs update-service --cluster CLUSTER --service SERVICE --desired-count 2
-Knows services and their deployments; tasks are started and stopped through the calls that it is given.
+What a pass does is decided in `deployments`; here it is done: tasks are started and stopped through the calls
+that are given, their targets registered and drained, and what was seen is written into the service's record.
 """
 
 import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.ecs import stoppedtasks
-from localaws.ecs.taskrecord import TaskRecord
-from localaws.ecs.tasks import UNHEALTHY
+from localaws.ecs import deployments, servicemembers, servicetargets, stoppedtasks
+from localaws.ecs.deployments import Service
+from localaws.ecs.servicemembers import SCHEDULER
+from localaws.ecs.taskrecord import TaskRecord, now
 from localaws.engine import Image
 
 logger = logging.getLogger("localaws.services")
 Key = tuple[str, str, str]  # account, region, CLUSTER/SERVICE
 SHORT_LIFE_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 0.5
+INCONSISTENT_AFTER = 4
 
 
 def wait_after(failures: int) -> float:
@@ -29,68 +32,133 @@ def wait_after(failures: int) -> float:
 
 
 class Services:
-    """Keeps services at their desired counts."""
+    """Keeps services at their desired counts.
 
-    def __init__(self) -> None:
+    stop_task: (task, reason, stop code), asks for a task's end and returns at once.
+    """
+
+    def __init__(self, stop_task: Callable[[dict[str, Any], str, str], None]) -> None:
+        self._stop_task = stop_task
         self._locks: dict[Key, threading.RLock] = defaultdict(threading.RLock)
-        self._failures: dict[tuple[Key, str], int] = {}
-        self._not_before: dict[tuple[Key, str], float] = {}
+        self._pulls: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._failures: dict[str, int] = {}  # by deployment, tasks in a row that lived a short time
+        self._not_before: dict[str, float] = {}
+        self._crowded: set[Key] = set()
         self._closed = threading.Event()
-        self._pass: Callable[[str, str], None]
 
     def install(self) -> None:
-        """Take the place of ministack's scheduling pass; its own start after a restore is `recover`'s."""
+        """Take the place of ministack's scheduler."""
         from ministack.services import ecs
 
-        self._pass = ecs._reconcile_service_tasks
         ecs._reconcile_service_tasks = self.reconcile
+        ecs._refresh_service_state = servicemembers.count
+        ecs._deployment_for_task = deployments.of_task
         ecs._start_restored_service_reconciler = lambda: None
 
     def watch(self) -> None:
-        """Look every two seconds for services with too few tasks, such as those that waited for capacity, and
-        for tasks to forget."""
+        """Look twice a second at what changes without a call: health, capacity, connections that drain."""
         threading.Thread(target=self._watch, name="ecs-services", daemon=True).start()
 
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
     def close(self) -> None:
-        """Start nothing more."""
+        """Start nothing more, and wait for no connections."""
         self._closed.set()
 
     def _watch(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
             try:
                 stoppedtasks.forget(time.time())
-                self.reconcile_all(only_short=True)
+                self.reconcile_all()
             except Exception:
                 logger.exception("looking after services")
 
-    def reconcile_all(self, only_short: bool = False) -> None:
-        """A pass for every active service of every account and region."""
+    def recover(self) -> None:
+        """After a restart of the server: no target of a former task is left, and every service has its tasks."""
+        from ministack.core.responses import request_scope
+        from ministack.services import ecs
+
+        for (account, region, _), service in ecs._services.all_items():
+            with request_scope(account, region):
+                servicetargets.forget(service.get("loadBalancers") or [])
+        self.reconcile_all()
+        self.watch()
+
+    def reconcile_all(self) -> None:
+        """A pass for every service of every account and region that is not gone."""
         from ministack.core.responses import request_scope
         from ministack.services import ecs
 
         for (account, region, name), service in ecs._services.all_items():
-            short = service.get("runningCount", 0) != service.get("desiredCount", 0)
-            if service.get("status") == "ACTIVE" and (short or not only_short):
+            if service.get("status") != "INACTIVE":
                 with request_scope(account, region):
-                    ecs._reconcile_service_tasks(name.partition("/")[0], name)
+                    self.reconcile(name.partition("/")[0], name)
+
+    def locked(self, name: str) -> threading.RLock:
+        """The lock of the service CLUSTER/NAME of the request's account and region: who changes it holds it."""
+        from ministack.core.responses import get_account_id, get_region
+
+        return self._locks[(get_account_id(), get_region(), name)]
 
     def reconcile(self, cluster: str, name: str) -> None:
-        """One pass, unless the service's tasks keep failing and its next attempt is not due yet."""
+        """One pass: see how the tasks are, then start and stop what the deployments ask for."""
         from ministack.core.responses import get_account_id, get_region
         from ministack.services import ecs
 
-        key = (get_account_id(), get_region(), name)
-        with self._locks[key]:
+        with self.locked(name):
             service = ecs._services.get(name)
-            if not service or self._closed.is_set():
+            if not service or service["status"] == "INACTIVE" or self._closed.is_set():
                 return
-            due = self._not_before.get((key, service.get("taskDefinition", "")), 0.0)
-            if service.get("desiredCount") and time.monotonic() < due:
-                return  # the next look comes back to it
-            self._pass(cluster, name)
+            key = (get_account_id(), get_region(), name)
+            members = servicemembers.see(service)
+            if service["status"] == "DRAINING":
+                self._end(service, members)
+            else:
+                deployments.settle(service, members, now())
+                alive = [each for each in members if not each.drains]
+                self._follow(cluster, key, service, deployments.plan(service, alive, key in self._crowded))
+            servicemembers.count(cluster, f"service:{service['serviceName']}")
+            ecs._recount_cluster(cluster)
+
+    def _follow(self, cluster: str, key: Key, service: Service, plan: deployments.Plan) -> None:
+        """Stop what is too much, then start what is missing, unless its tasks keep failing and it is not yet time."""
+        self._stop(service, plan.stop)
+        if plan.stuck:
+            deployments.say(service, deployments.STUCK, now())
+        head = deployments.primary(service)
+        if not plan.start or head is None:
+            return
+        if time.monotonic() >= self._not_before.get(head["id"], 0.0):
+            missing, why = servicemembers.start(cluster, service, head, plan.start)
+            (self._crowded.add if missing else self._crowded.discard)(key)
+            if why:
+                deployments.task_failed(service, head, now())
+                self._wait_longer(service, head["id"])
+
+    def _stop(self, service: Service, stop: Mapping[str, str]) -> None:
+        from ministack.services import ecs
+
+        tasks = [(ecs._tasks[arn], reason) for arn, reason in stop.items() if arn in ecs._tasks]
+        if not tasks:
+            return
+        draining = sum(bool(task.get("_targets")) for task, _ in tasks)
+        if draining:
+            deployments.say(service, f"has begun draining connections on {draining} tasks.", now())
+        servicemembers.tell_stopped(service, [task for task, _ in tasks if not task.get("_targets")])
+        for task, reason in tasks:
+            usual = f"Scaling activity initiated by (deployment {task.get('_deployment_id')})"
+            self._stop_task(task, reason or usual, SCHEDULER)
+
+    def _end(self, service: Service, members: list[deployments.Member]) -> None:
+        """A service that is deleted: DRAINING until its tasks are STOPPING or STOPPED, then INACTIVE."""
+        self._stop(service, {each.arn: "" for each in members if not each.drains})
+        if not members:
+            service |= {"status": "INACTIVE", "deployments": []}
 
     def task_started(self, record: TaskRecord) -> None:
-        """A task runs: let the deployment go on, and complete once the task has proved stable."""
+        """A task runs: register its targets, and let its deployment go on."""
         from ministack.core.responses import request_scope
         from ministack.services import ecs
 
@@ -98,10 +166,34 @@ class Services:
             return
         name = f"{record.cluster}/{record.service}"
         with request_scope(record.account, record.region):
-            ecs._reconcile_service_tasks(record.cluster, name)
-            ecs._schedule_service_deployment_completion(
-                record.cluster, name, record.account, record.region, healthy_task=record.task
-            )
+            with self.locked(name):
+                service = ecs._services.get(name)
+                if service:
+                    servicemembers.join(service, record.task)
+            self.reconcile(record.cluster, name)
+
+    def task_leaves(self, record: TaskRecord, ended: Callable[[float], bool]) -> None:
+        """A task is to stop: take it out of its target groups, and wait until its connections are drained.
+
+        A task whose containers ended by themselves (`ended`) is not waited for.
+        """
+        from ministack.core.responses import request_scope
+        from ministack.services import ecs
+
+        if not servicetargets.registered(record.task):
+            return
+        with request_scope(record.account, record.region):
+            gone = servicetargets.deregister(record.task)
+            name = f"{record.cluster}/{record.service}"
+            service = ecs._services.get(name)
+            if service:
+                with self.locked(name):
+                    servicemembers.tell_targets(service, "deregistered", gone)
+            servicetargets.drain(gone, lambda seconds: self._closed.is_set() or ended(seconds))
+            record.task["_targets"] = []
+            if service and record.task["stopCode"] == SCHEDULER:
+                with self.locked(name):
+                    servicemembers.tell_stopped(service, [record.task])
 
     def task_stopped(self, record: TaskRecord) -> None:
         """A task has ended: count it if it failed, and have it replaced."""
@@ -111,26 +203,30 @@ class Services:
         if not record.service or self._closed.is_set():
             return
         name = f"{record.cluster}/{record.service}"
-        task = record.task
-        failed = task["stopCode"] in ("EssentialContainerExited", "TaskFailedToStart")
-        failed = failed or task["stoppedReason"] == UNHEALTHY
         with request_scope(record.account, record.region):
-            self._count((record.account, record.region, name), task, failed)
-            if failed:
-                ecs._record_service_task_failure(task)
-            else:
-                ecs._reconcile_service_tasks(record.cluster, name)
+            with self.locked(name):
+                service = ecs._services.get(name)
+                if service and service["status"] == "ACTIVE":
+                    self._count(service, record.task)
+            self.reconcile(record.cluster, name)
 
-    def _count(self, key: Key, task: dict[str, Any], failed: bool) -> None:
-        which = (key, task["taskDefinitionArn"])
+    def _count(self, service: Service, task: dict[str, Any]) -> None:
+        which = str(task.get("_deployment_id"))
         started = task.get("startedAt") or task["stoppedAt"]
-        with self._locks[key]:
-            if failed and task["stoppedAt"] - started < SHORT_LIFE_SECONDS:
-                self._failures[which] = self._failures.get(which, 0) + 1
-                self._not_before[which] = time.monotonic() + wait_after(self._failures[which])
-            elif task.get("startedAt"):
-                self._failures.pop(which, None)
-                self._not_before.pop(which, None)
+        failed = servicemembers.failed(task)
+        if failed:
+            deployments.task_failed(service, deployments.of_task(service, task), now())
+        if failed and task["stoppedAt"] - started < SHORT_LIFE_SECONDS:
+            self._wait_longer(service, which)
+        elif task.get("startedAt"):
+            self._failures.pop(which, None)
+            self._not_before.pop(which, None)
+
+    def _wait_longer(self, service: Service, deployment: str) -> None:
+        failures = self._failures[deployment] = self._failures.get(deployment, 0) + 1
+        self._not_before[deployment] = time.monotonic() + wait_after(failures)
+        if failures == INCONSISTENT_AFTER:
+            deployments.say(service, deployments.INCONSISTENT, now())
 
     def pinned(
         self, record: TaskRecord, container: str, pull: Callable[[str], Image], reference: str
@@ -143,15 +239,16 @@ class Services:
             return pull(reference)
         with request_scope(record.account, record.region):
             service = ecs._services.get(f"{record.cluster}/{record.service}")
-            deployment = ecs._deployment_for_task(service, record.task) if service else None
+            deployment = deployments.of_task(service, record.task) if service else None
         if deployment is None:
             return pull(reference)
-        digests: dict[str, str] = deployment.setdefault("_image_digests", {})
-        if container in digests:
-            return pull(f"{ecs._image_repository(reference)}@{digests[container]}")
-        image = pull(reference)
-        digests[container] = image.digest
-        return image
+        with self._pulls[deployment["id"]]:
+            digests: dict[str, str] = deployment.setdefault("_image_digests", {})
+            if container in digests:
+                return pull(f"{ecs._image_repository(reference)}@{digests[container]}")
+            image = pull(reference)
+            digests[container] = image.digest
+            return image
 
     def could_not_place(self, cluster: str, group: str, reason: str) -> None:
         """Tell of it in the service's events, once until something else happens."""
@@ -159,6 +256,5 @@ class Services:
 
         name = group.partition("service:")[2]
         service = ecs._services.get(f"{cluster}/{name}") if name else None
-        message = f"(service {name}) was unable to place a task because {reason}"
-        if service is not None and (not service["events"] or service["events"][0]["message"] != message):
-            service["events"].insert(0, {"id": ecs.new_uuid(), "createdAt": ecs._iso(), "message": message})
+        if service is not None:
+            deployments.say(service, f"was unable to place a task because {reason}", now())

@@ -29,10 +29,24 @@ NOT_EMULATED = {
     "placement constraints of type memberOf": "instances have no queryable attributes here",
     "launch types EXTERNAL and MANAGED_INSTANCES": "there are EC2 and FARGATE",
     "daemon services and deployments by CodeDeploy or external controllers": "there are rolling replicas",
+    "deployment strategies other than ROLLING, their hooks, alarms and early success": "there are rolling replicas",
+    "volumes that a service configures at launch": "a volume is a folder of this machine",
+    "VPC Lattice target groups": "use a target group of an Application Load Balancer",
+    "Availability Zone rebalancing": "there is one machine here",
+    "metrics of a service at a resolution of its own": "metrics are put once a minute",
+    "Classic Load Balancers": "use a target group of an Application Load Balancer",
     "task scale-in protection": "managed scaling never lowers capacity here",
     "service deployments and revisions as resources": "DescribeServices shows a service's deployments",
     "managed scale-in": "lower the Auto Scaling group's desired capacity yourself",
     "UDP port mappings": "the port forwarder carries TCP",
+}
+
+
+# Members of CreateService and UpdateService that belong to something of NOT_EMULATED.
+IN_SERVICES = {
+    "volumeConfigurations": "volumes that a service configures at launch",
+    "vpcLatticeConfigurations": "VPC Lattice target groups",
+    "monitoring": "metrics of a service at a resolution of its own",
 }
 
 
@@ -173,7 +187,23 @@ def not_emulated_in_service(data: Request) -> str:
         return unsupported("daemon services and deployments by CodeDeploy or external controllers")
     if (data.get("serviceConnectConfiguration") or {}).get("enabled") or data.get("serviceRegistries"):
         return unsupported("App Mesh proxies, Service Connect and Cloud Map registries")
-    return not_emulated_in_run(data)
+    if any(each.get("loadBalancerName") for each in data.get("loadBalancers") or []):
+        return unsupported("Classic Load Balancers")
+    for member, name in IN_SERVICES.items():
+        if data.get(member):
+            return unsupported(name)
+    if data.get("availabilityZoneRebalancing") == "ENABLED":
+        return unsupported("Availability Zone rebalancing")
+    return _not_emulated_deployment(data.get("deploymentConfiguration") or {}) or not_emulated_in_run(data)
+
+
+def _not_emulated_deployment(configuration: Request) -> str:
+    others = ("lifecycleHooks", "bakeTimeInMinutes", "linearConfiguration", "canaryConfiguration")
+    wanted = [configuration.get(each) for each in others]
+    wanted += [(configuration.get(each) or {}).get("enable") for each in ("alarms", "earlySuccessCriteria")]
+    if configuration.get("strategy", "ROLLING") != "ROLLING" or any(wanted):
+        return unsupported("deployment strategies other than ROLLING, their hooks, alarms and early success")
+    return ""
 
 
 def wrong_overrides(task: Request, data: Request) -> str:

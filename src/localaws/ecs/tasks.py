@@ -23,7 +23,6 @@ from localaws.ecs.taskrecord import TaskRecord
 from localaws.engine import Container, Engine, EngineError, Exit, Image
 
 ESSENTIAL_EXITED = "Essential container in task exited"
-UNHEALTHY = "Task failed container health checks"
 SERVER_STOPPED = "The local AWS was stopped"
 PLACING_SECONDS = 1.0
 
@@ -42,6 +41,8 @@ class Surroundings:
     place: Callable[[TaskRecord], bool]  # True once the task has its place, or needs none
     pin: Callable[[TaskRecord, str, Callable[[str], Image], str], Image]
     has_started: Callable[[TaskRecord], None]
+    # Called once before containers are told to stop; waits with the function, which says if the task has ended.
+    leaves: Callable[[TaskRecord, Callable[[float], bool]], None]
     has_stopped: Callable[[TaskRecord], None]
 
 
@@ -97,6 +98,12 @@ class TaskRun:
         """The container of this name, while it runs."""
         member = self._members.get(name)
         return member.container if member and not member.ended.is_set() else None
+
+    def containers(self) -> list[Container]:
+        """Those that run."""
+        return [
+            each.container for each in self._members.values() if each.container and not each.ended.is_set()
+        ]
 
     def run(self) -> None:
         """Everything, from placement to the last container's end."""
@@ -300,12 +307,10 @@ class TaskRun:
             if member.essential and member.definition.get("healthCheck")
         }
         self.record.health(checked)
-        # ECS leaves an unhealthy task of its own alone; the service scheduler replaces a service's.
-        if status == "UNHEALTHY" and self._members[name].essential and self.record.service:
-            self.request_stop(UNHEALTHY, "ServiceSchedulerInitiated")
 
     def _end(self) -> None:
         """Stop what runs, in order, and leave nothing of the task but its record."""
+        self._around.leaves(self.record, self._has_ended)
         running = [each for each in self._members.values() if each.container and not each.ended.is_set()]
         if running and self.record.task["lastStatus"] == "DEACTIVATING":
             self.record.change(lastStatus="STOPPING")
@@ -319,6 +324,13 @@ class TaskRun:
         self._around.engine.remove_volumes(self._around.folder / "tasks" / self.record.id)
         self.record.has_stopped()
         self._around.has_stopped(self.record)
+
+    def _has_ended(self, seconds: float) -> bool:
+        """Whether an essential container has ended, which this waits for; true too where none was started."""
+        essential = [each for each in self._members.values() if each.essential and each.container]
+        return any(each.ended.is_set() for each in essential) or all(
+            each.ended.wait(seconds / len(essential)) for each in essential
+        )
 
     def _stop_together(self, names: list[str]) -> None:
         members = [(name, self._members[name]) for name in names if self._members[name].container]

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from localaws.engine.usage import Usage
 from localaws.errors import LocalAwsError, NoDocker
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -192,6 +193,9 @@ class Container(Protocol):
 
     def open_terminal(self, command: list[str]) -> Terminal:
         """Start a command on a terminal inside; raises EngineError when it can't be."""
+
+    def usage(self) -> Usage | None:
+        """Processor time and memory of everything in it; None once it has ended."""
 
     def remove(self) -> None:
         """Give back the folder, addresses and ports of a stopped container."""

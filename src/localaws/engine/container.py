@@ -16,6 +16,7 @@ from localaws.engine.launch import Started, launch, read_line
 from localaws.engine.loglines import LineSplitter
 from localaws.engine.memory import KernelLimit, tree_mib
 from localaws.engine.terminal import TERM, ProcessTerminal
+from localaws.engine.usage import Usage, of_tree
 
 CHUNK_BYTES = 64 * 1024
 MEMORY_WATCH_SECONDS = 0.1
@@ -179,6 +180,10 @@ class ProcessContainer:
         if not in_time:
             return TIMED_OUT, f"no answer after {timeout_seconds:g} s"
         return int(number) if word == "exit" else KILLED, output
+
+    def usage(self) -> Usage | None:
+        """Processor time and memory of its processes; None once it has ended."""
+        return None if self._ended.is_set() else of_tree(self.pid)
 
     def remove(self) -> None:
         """Give back the folder, addresses and ports of a stopped container."""

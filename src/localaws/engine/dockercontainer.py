@@ -18,6 +18,8 @@ import requests
 from localaws.engine import OUT_OF_MEMORY, Binding, ContainerSpec, Exit
 from localaws.engine.dockerterminal import DockerTerminal
 from localaws.engine.loglines import LineSplitter
+from localaws.engine.memory import MIB
+from localaws.engine.usage import Usage
 
 KILLED = 128 + signal.SIGKILL
 TIMED_OUT = 124
@@ -182,6 +184,18 @@ class DockerContainer:
     def open_terminal(self, command: list[str]) -> DockerTerminal:
         """Start a command on a terminal inside, as root."""
         return DockerTerminal(self._api, self.id, command)
+
+    def usage(self) -> Usage | None:
+        """Processor time and memory as `docker stats` counts them; None once it has ended."""
+        with contextlib.suppress(*NO_ANSWER, KeyError):  # a container that has ended has no memory's usage
+            found = self._api.stats(self.id, stream=False, one_shot=True)
+            memory = found["memory_stats"]
+            kept = memory["stats"]
+            # Files that could be forgotten are no use of memory; version 2 and 1 of cgroups name them differently.
+            cached = kept.get("inactive_file", kept.get("total_inactive_file", 0))
+            cpu_seconds = found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
+            return Usage(cpu_seconds, (memory["usage"] - cached) / MIB)
+        return None
 
     def remove(self) -> None:
         """Remove the stopped container and give back its ports."""

@@ -23,6 +23,7 @@ SESSION_LABEL = "localaws.session"  # of one run of a server: another on the sam
 SMALLEST_CPU_SHARES = 2
 DATA_INSIDE = "/mnt/workshop/data"
 CACHED = "datasets"  # the part of the cache that is worth mounting: one folder for each verified download
+UNFINISHED = (".part", ".bad")  # a download that is not verified yet, or whose bytes are wrong
 
 
 def create_options(spec: ContainerSpec, owner: str, passed_on: Mapping[str, str]) -> dict[str, Any]:
@@ -104,8 +105,16 @@ def _given_folders(spec: ContainerSpec, passed_on: Mapping[str, str]) -> tuple[l
     cache, inside = passed_on.get("WORKSHOP_CACHE_DIR"), _cache_inside(spec)
     if cache and inside and (Path(cache) / CACHED).is_dir():
         for each in sorted((Path(cache) / CACHED).iterdir()):
-            folders[f"{inside}/{CACHED}/{each.name}"] = each
+            if _holds_a_download(each):
+                folders[f"{inside}/{CACHED}/{each.name}"] = each
     return [_read_only(path, folder) for path, folder in folders.items() if folder.is_dir()], found
+
+
+def _holds_a_download(folder: Path) -> bool:
+    """Whether there is a whole file in it. One that was only looked for holds a lock, and mounted read-only it would
+    keep the container from getting the data itself."""
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    return any(not name.startswith(".") and not name.endswith(UNFINISHED) for name in names)
 
 
 def _read_only(path: str, folder: Path) -> Any:

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,8 @@ def root_credentials() -> tuple[str, str]:
     return f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
 
 
-def read_policy(path: Path | None) -> Policy | None:
-    """The learner's policy document; None without a file.
+def read_policy(path: Path | None, most_characters: int = POLICY_LIMIT_CHARACTERS) -> Policy | None:
+    """A policy document; None without a file. most_characters: white space not counted.
 
     Errors: BadPolicy if it is not there, not JSON, not a policy, or longer than IAM allows.
     """
@@ -67,17 +67,15 @@ def read_policy(path: Path | None) -> Policy | None:
         text = path.read_text()
         document: Policy = json.loads(text)
     except (OSError, ValueError) as error:
-        raise BadPolicy(f"the learner's policy {path} can't be read: {error}", f"mend {path}") from error
+        raise BadPolicy(f"the policy {path} can't be read: {error}", f"mend {path}") from error
     from ministack.core.iam_evaluator import validate_policy_document
 
     problem = validate_policy_document(document)
     characters = len("".join(text.split()))
-    if not problem and characters > POLICY_LIMIT_CHARACTERS:
-        problem = (
-            f"it has {characters} characters, and a role's inline policies at most {POLICY_LIMIT_CHARACTERS}"
-        )
+    if not problem and characters > most_characters:
+        problem = f"it has {characters} characters, and one of its kind may have {most_characters}"
     if problem:
-        raise BadPolicy(f"the learner's policy {path} is not one that IAM takes: {problem}", f"mend {path}")
+        raise BadPolicy(f"the policy {path} is not one that IAM takes: {problem}", f"mend {path}")
     return document
 
 
@@ -93,14 +91,17 @@ def install() -> None:
     iam_evaluator.parse_policy_document = _once_a_text(iam_evaluator.parse_policy_document)
 
 
-def admit_learner(account: str, policy: Policy | None) -> None:
-    """Make the learner's role and its session; after ministack has restored the roles of a former server."""
+def admit_learner(account: str, policy: Policy | None, attached: Sequence[str] = ()) -> None:
+    """Make the learner's role and its session; after ministack has restored the roles of a former server.
+
+    attached: names of managed policies, which are there already.
+    """
     from ministack.core.responses import request_scope
 
     name = LEARNER_ROLE if policy else ADMINISTRATOR_ROLE
     with request_scope(account, ""):
         _forget_role(ADMINISTRATOR_ROLE if policy else LEARNER_ROLE)
-        _put_role(name, account, policy or EVERYTHING)
+        _put_role(name, account, policy or EVERYTHING, attached)
     role_arn = f"arn:aws:iam::{account}:role/{name}"
     _register(LEARNER_KEY, LEARNER_SECRET, session_arn(role_arn, LEARNER_SESSION))
 
@@ -198,7 +199,7 @@ def _is_root(access_key_id: str) -> bool:
     )
 
 
-def _put_role(name: str, account: str, policy: Policy) -> None:
+def _put_role(name: str, account: str, policy: Policy, attached: Sequence[str]) -> None:
     from ministack.services import iam
 
     root = f"arn:aws:iam::{account}:root"
@@ -209,7 +210,7 @@ def _put_role(name: str, account: str, policy: Policy) -> None:
         iam._create_role({key: [value] for key, value in wanted.items()})
     role = iam._roles[name]
     role["InlinePolicies"] = {POLICY_NAME: json.dumps(policy)}
-    role["AttachedPolicies"] = []
+    role["AttachedPolicies"] = [f"arn:aws:iam::{account}:policy/{each}" for each in attached]
 
 
 def _forget_role(name: str) -> None:

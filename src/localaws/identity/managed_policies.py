@@ -6,10 +6,28 @@ or renewed at each start, so an edited file takes effect. Knows nothing of what 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from localaws import identity
+from localaws.errors import BadPolicy
+
 DESCRIPTION = "Made by the account's administrator"
+LIMIT_CHARACTERS = 6_144  # of a managed policy (IAM quotas)
+
+
+def read(path: Path) -> identity.Policy | None:
+    """A managed policy's document. Errors: BadPolicy."""
+    return identity.read_policy(path, LIMIT_CHARACTERS)
+
+
+def expect(names: Iterable[str], policies: Mapping[str, Any]) -> None:
+    """Errors: BadPolicy for a name that no managed policy has."""
+    unknown = sorted(set(names) - set(policies))
+    if unknown:
+        have = ", ".join(sorted(policies)) or "none"
+        raise BadPolicy(f"there is no managed policy {', '.join(unknown)} (there are: {have})")
 
 
 def put(account: str, policies: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from localaws import identity
 from localaws.front import EMULATED
-from localaws.identity import reading
+from localaws.identity import loadbalancing, monitoring, reading, scaling
 from localaws.identity import resources as identity_resources
 from localaws.identity import roles as identity_roles
 from localaws.identity.resources import Request, Right
@@ -49,6 +49,13 @@ def install() -> None:
     import ministack.app
     from ministack.core import iam_actions, iam_evaluator
 
+    for name, module in (
+        ("monitoring", monitoring),
+        (scaling.NAME, scaling),
+        (loadbalancing.NAME, loadbalancing),
+    ):
+        identity_resources.RESOURCES[name] = module.resources
+        identity_resources.CONTEXTS[name] = module.context
     iam_actions._BOTOCORE_SERVICE_MAP.setdefault("lambda", ["lambda"])
     iam_actions.extract_iam_action = _action(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _resource(iam_actions.extract_resource_arn)
@@ -100,12 +107,20 @@ def _resource(original: Callable[..., str]) -> Callable[..., str]:
         asked = _asked.get(None) or Asked()
         params = reading.parameters_read(service, params)
         found = original(service, method, path, headers, body, params, region, account)
-        request = Request(service, asked.action, body, params, region, account)
-        resources = identity_resources.resources(request, found)
+        given = Request(service, asked.action, body, params, region, account)
+        request = given.strictly()
+        # Both readings: a service may also look at what its operation does not have.
+        resources = list(
+            dict.fromkeys(
+                [*identity_resources.resources(request, found), *identity_resources.resources(given, found)]
+            )
+        )
         asked.further = [Right(asked.action, each) for each in resources[1:]]
         asked.further += identity_resources.listing(request)
         asked.further += identity_resources.tagging(request, resources[0])
         asked.further += identity_roles.passed(request)
+        asked.further += scaling.further(request)
+        asked.further += loadbalancing.further(request)
         return resources[0]
 
     return extract
@@ -116,7 +131,7 @@ def _context(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
         from ministack.core.responses import get_account_id, get_region
 
         params = reading.parameters_read(service, params)
-        request = Request(service, action, body, params, get_region(), get_account_id())
+        request = Request(service, action, body, params, get_region(), get_account_id()).strictly()
         return {**original(service, action, body, params), **identity_resources.context(request)}
 
     return context

@@ -7,10 +7,11 @@ docs.aws.amazon.com/service-authorization/latest/reference. Knows how requests a
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from localaws.identity import members
 from localaws.identity.reading import document_read
 
 EC2_TYPES = {
@@ -72,6 +73,12 @@ class Request:
     def document(self) -> dict[str, Any]:
         """The JSON body; empty if it is none."""
         return document_read(self.body)
+
+    def strictly(self) -> "Request":
+        """The same without what its operation does not have."""
+        strict = replace(self, params=members.known(self.service, self.operation, self.params))
+        strict.__dict__["document"] = members.known(self.service, self.operation, self.document)
+        return strict
 
     def param(self, name: str) -> str:
         value = self.params.get(name)
@@ -312,29 +319,6 @@ def _cloudformation_context(request: Request) -> dict[str, Any]:
     return {f"cloudformation:{key}": request.param(name) for name, key in keys.items() if request.param(name)}
 
 
-def _cloudwatch_context(request: Request) -> dict[str, Any]:
-    if request.operation != "PutMetricData":
-        return {}
-    namespace = request.param("Namespace") or request.document.get("Namespace") or _in_cbor(request.body)
-    return {"cloudwatch:namespace": namespace} if namespace else {}
-
-
-def _in_cbor(body: bytes) -> str:
-    from botocore.parsers import BaseCBORParser
-
-    try:
-        document = BaseCBORParser().parse_data_item(_buffered(body))
-    except Exception:  # another encoding, which the service itself will refuse
-        return ""
-    return str(document.get("Namespace") or "") if isinstance(document, dict) else ""
-
-
-def _buffered(body: bytes) -> Any:
-    import io
-
-    return io.BufferedReader(io.BytesIO(body))  # type: ignore[arg-type]
-
-
 def _dynamodb_context(request: Request) -> dict[str, Any]:
     from ministack.services import dynamodb
 
@@ -374,6 +358,5 @@ CONTEXTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "ecs": _ecs_context,
     "iam": _iam_context,
     "cloudformation": _cloudformation_context,
-    "monitoring": _cloudwatch_context,
     "dynamodb": _dynamodb_context,
 }

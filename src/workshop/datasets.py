@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from workshop.data import catalogue, cifar, drawings, files, formats, samples, sources
+from workshop.data import texts as text_files
 from workshop.data.catalogue import Entry
 from workshop.data.download import Downloader, Mismatch, Progress
 from workshop.data.reach import Reach
 from workshop.errors import DataError
 from workshop.ml.pictures import Pictures
+from workshop.ml.text.examples import Examples, collect
 from workshop.settings import Settings, load
 
 Source = Literal["data directory", "cache", "download", "sample"]
 DAMAGED = "damaged"  # the source that `status` names for wrong bytes
+TEXTS = ("tweets", "isear")  # sets of labelled texts
 _SIDES = {"cifar10": 32, "catvnoncat": 64}  # pixels
 _reaches: dict[Path, Reach] = {}
 
@@ -116,6 +119,26 @@ def pictures(which: str | Dataset, settings: Settings | None = None) -> Sets:
         raise DataError(f"'{dataset.name}' is no set of labelled pictures", f"one of {', '.join(_SIDES)}")
     read, key = _reader(dataset)
     return Sets(*formats.decoded_once(key, settings.cache_dir, read))
+
+
+def texts(which: str | Path | Dataset, settings: Settings | None = None) -> Examples:
+    """Labelled texts of 'tweets' (3 classes) or 'isear' (7), by name or as found, or of a CSV file of your own.
+
+    Each text is there once, whatever its case and blanks.
+    """
+    if isinstance(which, Path):
+        return collect(text_files.read_csv(which))
+    dataset = find(which, settings) if isinstance(which, str) else which
+    if dataset.name not in TEXTS:
+        raise DataError(f"'{dataset.name}' is no set of labelled texts", f"one of {', '.join(TEXTS)}")
+    read = text_files.read_isear if dataset.form == "isear table" else text_files.read_csv
+    return collect(read(dataset.path))
+
+
+def stop_words(which: str | Dataset = "stopwords", settings: Settings | None = None) -> frozenset[str]:
+    """NLTK's English stop words, or ours; negations are among them, which `ml.text.cleaning` takes out."""
+    dataset = find(which, settings) if isinstance(which, str) else which
+    return text_files.words_of(dataset.path)
 
 
 def photos(which: str | Dataset = "photos", settings: Settings | None = None) -> list[Photo]:

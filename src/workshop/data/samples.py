@@ -1,4 +1,4 @@
-"""What is used where there is neither a copy of the data nor a network: drawings, and photographs.
+"""What is used where there is neither a copy of the data nor a network: drawings, photographs, sentences.
 
 Try it:  python -c "from workshop.data import samples; print(sorted(samples.photographs()))"
 scikit-image brings photographs with free licences in its wheel, one of them of a cat. Its downloader is never
@@ -21,6 +21,11 @@ from workshop.ml.pictures import Pictures
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 CATS = ("chelsea",)
 OWN_NETWORK = Path("data", "samples", "cifar-network")  # made by data/make_sample_network.py
+TEXTS = {  # kind: its file, and what it holds; lines are counted, so that a note is true
+    "own sentences": ("sentences.csv", "sentences of our own"),
+    "own emotions": ("emotions.csv", "sentences of our own"),
+    "own stop words": ("stop-words.txt", "stop words of our own"),
+}
 # Files that are in every wheel from 0.24 to 0.26. CC0 or public domain, as scikit-image states for each.
 PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "rocket.jpg")
 # The five domestic cats among ImageNet's classes, as WordNet names them.
@@ -53,9 +58,20 @@ def make(kind: str, root: Path, cache: Path) -> Sample | None:
         found = photographs()
         folder = next(iter(found.values())).parent
         return Sample(f"{len(found)} photographs of scikit-image", folder, found, "CC0 or public domain")
+    if kind in TEXTS:
+        return _texts(kind, root)
     if kind == "own network" and (root / OWN_NETWORK).is_dir():
         return Sample("a small network of our own", root / OWN_NETWORK, {}, "the workshop's own")
     return None
+
+
+def _texts(kind: str, root: Path) -> Sample | None:
+    name, what = TEXTS[kind]
+    path = root / "data" / "samples" / name
+    if not path.is_file():
+        return None
+    count = len(path.read_text(encoding="utf-8").splitlines()) - (path.suffix == ".csv")
+    return Sample(f"{count:,} {what}", path, {"texts": path}, "the workshop's own")
 
 
 def photographs() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Learning from pictures, the same in MXNet and in Keras.
+"""Learning from pictures, the same in MXNet and in Keras, and from texts.
 
 Try it:  python -c "from workshop.ml import profiles; print(profiles.PROFILES)"
 
@@ -17,6 +17,8 @@ Try it:  python -c "from workshop.ml import profiles; print(profiles.PROFILES)"
     verdict       from probabilities to words: top 5, cat or not
     metrics       accuracy, AUC, confusion matrix
     figures       learning curves and classified pictures
+    sentiment     what texts say: the steps of its jobs; in sentiment_…, layouts, network, training, ONNX, figures
+    text          a text to the numbers that a network reads, in training and in serving
 
 Knows no AWS, no HTTP and no notebooks, and loads a framework only when a function that needs it is called.
 """

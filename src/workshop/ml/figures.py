@@ -21,7 +21,7 @@ LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9")
 LONGEST_NAME = 22  # characters of a class name beside its bar
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
     """Make a figure that pyplot forgets at once: returned from a notebook cell it appears once, not twice."""
     figure, axes = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained", dpi=100
@@ -32,7 +32,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 
 def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     """Draw loss and accuracy by epoch; histories: name (a framework, a run) to its rows of metrics."""
-    figure, ((left, right),) = _figure(10, 3.8, columns=2)
+    figure, ((left, right),) = new_figure(10, 3.8, columns=2)
     for index, (name, rows) in enumerate(histories.items()):
         colour = LINES[index % len(LINES)]
         epochs = np.arange(1, len(rows) + 1)
@@ -60,7 +60,7 @@ def confusion_matrix(table: np.ndarray, classes: Sequence[str], title: str = "Co
     """Draw counts (true, guessed): int (classes, classes); the colour is the share of the true class."""
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.55 * len(classes)
-    figure, ((axes,),) = _figure(side + 0.8, side)
+    figure, ((axes,),) = new_figure(side + 0.8, side)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, guessed in np.ndindex(table.shape):
         if table[true, guessed]:
@@ -84,7 +84,7 @@ def classified_pictures(
     """Draw each picture uint8 (height, width, 3) above its likeliest classes, four in a row."""
     columns = min(4, max(1, len(pictures)))
     rows = -(-len(pictures) // columns)
-    figure, grid = _figure(3.4 * columns, 4.6 * rows, rows=2 * rows, columns=columns)
+    figure, grid = new_figure(3.4 * columns, 4.6 * rows, rows=2 * rows, columns=columns)
     for axes in grid.flat:
         axes.axis("off")
     for index, (picture, verdict) in enumerate(zip(pictures, verdicts, strict=True)):
@@ -131,7 +131,7 @@ def confident_mistakes(
     worst = wrong[np.argsort(-sureness[wrong], kind="stable")][:count]
     columns = min(6, max(1, len(worst)))
     rows = max(1, -(-len(worst) // columns))
-    figure, grid = _figure(1.9 * columns, 2.4 * rows + 0.6, rows=rows, columns=columns)
+    figure, grid = new_figure(1.9 * columns, 2.4 * rows + 0.6, rows=rows, columns=columns)
     for axes in grid.flat:
         axes.axis("off")
     for axes, index in zip(grid.flat, worst, strict=False):

@@ -16,6 +16,8 @@ EVENTS = "https://docs.aws.amazon.com/service-authorization/latest/reference/lis
 SUMMARY = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplateSummary.html"
 SESSIONS = "https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-quickstart.html"
 PROTECTION = "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html"
+QUOTAS = "https://docs.aws.amazon.com/servicequotas/latest/userguide/identity-access-management.html"
+LINKED = "https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-service-linked-roles.html"
 
 # What is taken out (in every policy, or in one statement): reason, page.
 ONLY_ON_AWS: dict[str, tuple[str, str]] = {
@@ -23,6 +25,14 @@ ONLY_ON_AWS: dict[str, tuple[str, str]] = {
         "`aws cloudformation deploy` by hand reads by it the parameters of a stack that is there; the tests of the "
         "AWS CLI (tests/local/test_aws_cli_labs.py) need it, the course's own commands don't",
         SUMMARY,
+    ),
+    "servicequotas:GetServiceQuota": (
+        "the plan that is shown before money is spent asks for the account's limits; the local AWS has none",
+        QUOTAS,
+    ),
+    "learner/RolesThatServicesMakeThemselves: iam:AWSServiceName=elasticloadbalancing.amazonaws.com": (
+        "in a new account the first load balancer makes the role of its service, with its caller's right to it",
+        LINKED,
     ),
     "ecs:DeregisterContainerInstance": ("the agent of an instance that ends signs off by it", AGENT),
     "ecs:SubmitAttachmentStateChanges": (
@@ -59,16 +69,33 @@ ONLY_ON_AWS: dict[str, tuple[str, str]] = {
         "missing right",
         MISSING,
     ),
-    "FunctionRole/start-one-family-of-tasks/StartTheTask: task-definition/jobs-tensorflow:*": (
-        "the reference knows task definitions only with their revision; for a family alone AWS does not say "
-        "which of the two it asks about",
-        DEFINITIONS,
+    "AirflowRole/run-gate-publish-roll/ListThem: arn:aws:s3:::workshop-storage-modelbucket-…": (
+        "without it S3 answers 403 and not 404 where no model is yet: the first run would end red",
+        MISSING,
+    ),
+    "DeployRole/release-the-service/PushTheImage: ecr:BatchGetImage": (
+        "AWS lists it with the rights to push, for clients that look whether the manifest is there already; the "
+        "process engine's doesn't",
+        ECR_PUSH,
+    ),
+    **dict.fromkeys(
+        (
+            "FunctionRole/start-one-family-of-tasks/StartTheTask: task-definition/jobs-tensorflow:*",
+            "AirflowRole/run-gate-publish-roll/StartJobs: task-definition/jobs-tensorflow:*",
+            "AirflowRole/run-gate-publish-roll/StartJobs: task-definition/jobs-tensorflow-fargate:*",
+        ),
+        (
+            "the reference knows task definitions only with their revision; for a family alone AWS does not say "
+            "which of the two it asks about",
+            DEFINITIONS,
+        ),
     ),
 }
 
 _ACCOUNT = "123456789012"
 _ROLE = f"arn:aws:iam::{_ACCOUNT}:role/workshop-cluster-Mine"
 _EC2 = f"arn:aws:ec2:us-east-1:{_ACCOUNT}:"
+_BALANCER = f"arn:aws:elasticloadbalancing:us-east-1:{_ACCOUNT}:loadbalancer/app/production"
 # What each condition of the learner's policy holds back: (action, resource, condition keys).
 ESCAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     # a role without a boundary, or with another one, could do anything
@@ -88,6 +115,29 @@ ESCAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "ecs:RunTask",
         f"arn:aws:ecs:us-east-1:{_ACCOUNT}:task-definition/any:1",
         {"ecs:cluster": f"arn:aws:ecs:us-east-1:{_ACCOUNT}:cluster/production"},
+    ),
+    # an address and a load balancer that the clean-up would not find, and those of others
+    ("ec2:AllocateAddress", f"{_EC2}elastic-ip/*", {}),
+    ("ec2:ReleaseAddress", f"{_EC2}elastic-ip/eipalloc-1", {"aws:ResourceTag/workshop": "other"}),
+    ("elasticloadbalancing:CreateLoadBalancer", f"{_BALANCER}/*", {}),
+    ("elasticloadbalancing:DeleteLoadBalancer", f"{_BALANCER}/1", {"aws:ResourceTag/workshop": "other"}),
+    ("elasticloadbalancing:AddTags", f"{_BALANCER}/1", {"aws:RequestTag/workshop": "workshop"}),
+    # the capacity of a table, or something else of a service than its number of tasks
+    (
+        "application-autoscaling:RegisterScalableTarget",
+        f"arn:aws:application-autoscaling:us-east-1:{_ACCOUNT}:scalable-target/*",
+        {
+            "application-autoscaling:service-namespace": "dynamodb",
+            "application-autoscaling:scalable-dimension": "ecs:service:DesiredCount",
+        },
+    ),
+    (
+        "application-autoscaling:RegisterScalableTarget",
+        f"arn:aws:application-autoscaling:us-east-1:{_ACCOUNT}:scalable-target/*",
+        {
+            "application-autoscaling:service-namespace": "ecs",
+            "application-autoscaling:scalable-dimension": "ecs:service:Other",
+        },
     ),
     # a function that the whole world may call
     (
@@ -115,7 +165,10 @@ NEVER: tuple[tuple[str, str], ...] = (
     ("iam:CreateAccessKey", f"arn:aws:iam::{_ACCOUNT}:user/me"),
     ("iam:PutRolePolicy", f"arn:aws:iam::{_ACCOUNT}:role/workshop-learner"),
     ("iam:PassRole", f"arn:aws:iam::{_ACCOUNT}:role/administrator"),
+    ("iam:CreateOpenIDConnectProvider", f"arn:aws:iam::{_ACCOUNT}:oidc-provider/example.org"),
+    ("iam:CreateRole", f"arn:aws:iam::{_ACCOUNT}:role/workshop-deploy-role-Mine"),
     ("sts:AssumeRole", _ROLE),
+    ("sts:AssumeRole", f"arn:aws:iam::{_ACCOUNT}:role/workshop-deploy-role-Mine"),
     ("s3:GetObject", "arn:aws:s3:::production/secrets"),
     ("s3:PutBucketPolicy", "arn:aws:s3:::production"),
 )

@@ -8,13 +8,15 @@ it. Knows policies and decisions; nothing of labs but their names and times.
 
 import copy
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
 Window = tuple[str, float, float]  # name, begin and end in seconds since 1970
+# The window of what is asked in order to judge: no right is needed for that alone.
+NOT_OF_THE_COURSE = "not of the course"
 # Condition values that a course can't all have at once: its templates offer them, one is chosen.
 OFFERED = ("ec2:InstanceType",)
 
@@ -34,11 +36,15 @@ class Right:
 
 @dataclass(frozen=True)
 class Holder:
-    """A principal: its policies by name, and what confines them."""
+    """A principal: its policies by name, and what confines them.
+
+    within: only what was asked in the window of this name, where another principal plays the part of a role.
+    """
 
     principal: str
     policies: dict[str, Document]
     boundary: Document | None = None
+    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,19 @@ class Recording:
             if not line["allowed"]:
                 self.denied.append(line)
                 continue
-            asked = line["context"]["service_context"]
-            key = json.dumps([line["principal"].split("/")[:2], line["action"], line["resource"], asked])
+            asked, where = line["context"]["service_context"], self.lab(line)
+            if where == NOT_OF_THE_COURSE:
+                continue
+            key = json.dumps(
+                [line["principal"].split("/")[:2], line["action"], line["resource"], asked, where]
+            )
             self.unique.setdefault(key, {**line, "count": 0})["count"] += 1
 
-    def of(self, principal: str) -> list[dict[str, Any]]:
-        """The allowed decisions of a role's sessions, in their order."""
+    def of(self, principal: str, within: str = "") -> list[dict[str, Any]]:
+        """The allowed decisions of a role's sessions, in their order; of one window, if it is named."""
         mark = f":assumed-role/{principal}/"
-        return [line for line in self.unique.values() if mark in line["principal"]]
+        own = [line for line in self.unique.values() if mark in line["principal"]]
+        return [line for line in own if within in ("", self.lab(line))]
 
     def lab(self, line: dict[str, Any]) -> str:
         """Where in the course a decision was made."""
@@ -90,21 +101,17 @@ class Recording:
 def judge(recording: Recording, holders: list[Holder], boundary: str = "") -> Findings:
     """Try every mutation of every holder's policies, and of the boundary by that name if they have one."""
     findings = Findings()
-    for holder in holders:
-        lines = recording.of(holder.principal)
+    asked = [(holder, recording.of(holder.principal, holder.within)) for holder in holders]
+    for holder, lines in asked:
         _expect_allowed(holder, lines)
         for name, document in holder.policies.items():
             for right, mutant in mutants(name, document):
-                changed = Holder(holder.principal, {**holder.policies, name: mutant}, holder.boundary)
+                changed = replace(holder, policies={**holder.policies, name: mutant})
                 _note(findings, right, [(changed, lines)], recording)
-    confined = [holder for holder in holders if boundary and holder.boundary]
+    confined = [(holder, lines) for holder, lines in asked if boundary and holder.boundary]
     if confined:
-        assert confined[0].boundary is not None
-        for right, mutant in mutants(boundary, confined[0].boundary):
-            changed_ones = [
-                (Holder(each.principal, each.policies, mutant), recording.of(each.principal))
-                for each in confined
-            ]
+        for right, mutant in mutants(boundary, confined[0][0].boundary or {}):
+            changed_ones = [(replace(holder, boundary=mutant), lines) for holder, lines in confined]
             _note(findings, right, changed_ones, recording)
     return findings
 
@@ -160,11 +167,11 @@ def _note(
     recording: Recording,
 ) -> None:
     for holder, lines in holders:
+        allows = allowing(holder)
         broken = [
             line
             for line in lines
-            if (right.kind != "action" or line["action"].lower() == right.what.lower())
-            and not _allows(holder, line)
+            if (right.kind != "action" or line["action"].lower() == right.what.lower()) and not allows(line)
         ]
         if broken:
             first = min(broken, key=lambda line: line["time"])
@@ -178,21 +185,27 @@ def _note(
 
 def _expect_allowed(holder: Holder, lines: list[dict[str, Any]]) -> None:
     """A recording of other policies than these would say nothing about them."""
+    allows = allowing(holder)
     for line in lines:
-        if not _allows(holder, line):
+        if not allows(line):
             raise ValueError(
                 f"{holder.principal} was allowed {line['action']} on {line['resource']} when the course was "
                 "recorded, and these policies do not allow it: record it again"
             )
 
 
-def _allows(holder: Holder, line: dict[str, Any]) -> bool:
+def allowing(holder: Holder) -> Callable[[dict[str, Any]], bool]:
+    """Whether a holder's policies allow what a recorded line asks for."""
     from ministack.core import iam_evaluator as iam
 
-    context = iam.EvalContext(**line["context"])
     policies = [iam.parse_policy_document(document) for document in holder.policies.values()]
     limits = [[iam.parse_policy_document(holder.boundary)]] if holder.boundary else []
-    return bool(iam.evaluate(context, policies, *limits).decision == "Allow")
+
+    def allows(line: dict[str, Any]) -> bool:
+        context = iam.EvalContext(**line["context"])
+        return bool(iam.evaluate(context, policies, *limits).decision == "Allow")
+
+    return allows
 
 
 def _without(document: Document, number: int, path: list[str], value: str) -> Document:

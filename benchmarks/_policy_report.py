@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from benchmarks._policy_holders import LEARNER_ROLE
 from benchmarks._policy_reasons import ESCAPES, NEVER, ONLY_ON_AWS
-from benchmarks._policy_replay import Failure, Findings, Holder, Recording, Right, escapes
+from benchmarks._policy_replay import Failure, Findings, Holder, Recording, Right, allowing, escapes
 
 # The end of a name from CloudFormation; ids of EC2's, and of tasks and stacks.
 MADE_UP = re.compile(r"(?<=[-/])([0-9a-fA-F]{13}|[0-9a-f]{17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
-LEARNER = "learner"
-LEARNER_ROLE = "workshop-learner"
 
 
 def unexplained(findings: Findings) -> list[Right]:
@@ -43,7 +42,7 @@ def markdown(findings: Findings, holders: list[Holder], recording: Recording) ->
         why, page = reason(right) or ("**nothing needs it**", "")
         yield f"| {right.policy}, {right.sid} | {_lasting(right.what)} | {why} ({page}) |"
     yield ""
-    yield "## What the conditions of the learner's policy hold back"
+    yield "## What the conditions of the learner's policies hold back"
     yield ""
     yield "| statement, condition | without it allowed |"
     yield "|---|---|"
@@ -52,9 +51,14 @@ def markdown(findings: Findings, holders: list[Holder], recording: Recording) ->
 
 
 def held_back(holders: list[Holder], recording: Recording) -> list[tuple[str, str]]:
-    """Each condition of the learner's policy, and an attempt that succeeds without it."""
-    own = next(holder for holder in holders if holder.principal == LEARNER_ROLE)
-    return list(escapes(own.policies[LEARNER], ESCAPES, like_learner(recording)))
+    """Each condition of the learner's policies, and an attempt that succeeds without it."""
+    own = _learner(holders)
+    like = like_learner(recording)
+    return [held for document in own.policies.values() for held in escapes(document, ESCAPES, like)]
+
+
+def _learner(holders: list[Holder]) -> Holder:
+    return next(holder for holder in holders if holder.principal == LEARNER_ROLE and not holder.within)
 
 
 def like_learner(recording: Recording) -> dict[str, Any]:
@@ -64,17 +68,17 @@ def like_learner(recording: Recording) -> dict[str, Any]:
 
 
 def allowed_never(holders: list[Holder], recording: Recording) -> list[str]:
-    """What the learner's policy allows of that which it must not, conditions or none."""
-    from ministack.core import iam_evaluator as iam
-
-    own = next(holder for holder in holders if holder.principal == LEARNER_ROLE)
-    parsed, found = [iam.parse_policy_document(own.policies[LEARNER])], []
+    """What the learner's policies, or the boundary of the roles that a learner makes, allow and must not."""
     attempts = [*((action, resource, {}) for action, resource in NEVER), *ESCAPES]
-    for action, resource, given in attempts:
-        context = {**like_learner(recording), "action": action, "resource_arn": resource}
-        context["service_context"] = {name.lower(): value for name, value in given.items()}
-        if iam.evaluate(iam.EvalContext(**context), parsed).decision == "Allow":
-            found.append(f"{action} on {resource}")
+    boundary = next(holder.boundary for holder in holders if holder.boundary)
+    found = []
+    for holder in (_learner(holders), Holder("any role", {"boundary": boundary})):
+        allows = allowing(holder)
+        for action, resource, given in attempts:
+            context = {**like_learner(recording), "action": action, "resource_arn": resource}
+            context["service_context"] = {name.lower(): value for name, value in given.items()}
+            if allows({"context": context}):
+                found.append(f"{holder.principal}: {action} on {resource}")
     return found
 
 
@@ -93,5 +97,6 @@ def _lasting(name: str) -> str:
 
 def reason(right: Right) -> tuple[str, str] | None:
     """Why AWS needs a right that nothing here does; None if no reason is known."""
-    whole = re.sub(r"arn:aws:ecs:[a-z0-9-]+:\d+:", "", str(right))  # stacks name their own account and region
+    # Stacks name their own account and region, and what CloudFormation made up.
+    whole = _lasting(re.sub(r"arn:aws:ecs:[a-z0-9-]+:\d+:", "", str(right)))
     return ONLY_ON_AWS.get(whole) or (ONLY_ON_AWS.get(right.what) if right.kind == "action" else None)

@@ -167,3 +167,12 @@ def test_refusal_of_aws_names_what_was_tried_and_the_remedy():
 def test_missing_credentials_are_a_matter_of_the_target():
     with pytest.raises(TargetError, match="no AWS credentials"), explained("look"):
         raise NoCredentialsError
+
+
+def test_state_of_a_training_is_published_at_most_once_in_so_many_seconds(tmp_path, monkeypatch):
+    now, sent = [100.0], []
+    monkeypatch.setattr(runs.objects, "sync_up", lambda *arguments: sent.append(now[0]) or [])
+    run = runs.Run("one", tmp_path, "s3://bucket/runs/one", clock=lambda: now[0])
+    for now[0] in (100.0, 105.0, 119.9, 120.0, 130.0):
+        run.publish_if_due(seconds=20)
+    assert sent == [100.0, 120.0]

@@ -30,6 +30,8 @@ EXPECTED = {
     "shell",
 }
 EXPECTED |= {"status", "up", "jupyter", "secondary", "primary", "build", "push", "sbom"}
+EXPECTED |= {"dag", "airflow"}
+EXPECTED |= {"deploy", "ask", "load"}
 
 
 @pytest.fixture

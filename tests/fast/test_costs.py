@@ -1,5 +1,6 @@
 """Estimates come from the templates themselves, and say what they leave out."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -39,10 +40,42 @@ def test_a_gpu_costs_what_its_type_costs():
     assert "g6.xlarge" in gpu.table()
 
 
-def test_the_course_costs_less_than_five_dollars_for_two_and_a_half_hours_with_a_gpu():
-    whole = estimate(minutes=150, Compute="gpu")
+LABS_1_TO_4 = ("network", "storage", "cluster", "upload")
+
+
+def test_labs_1_to_4_cost_less_than_five_dollars_for_two_and_a_half_hours_with_a_gpu():
+    whole = estimate(*LABS_1_TO_4, minutes=150, Compute="gpu")
     assert 1.0 < whole.usd < 5.0
     assert whole.notes == ()
+
+
+def test_the_service_with_its_door_costs_its_parts_by_the_hour():
+    prices, assumed = BOOK["regions"]["us-east-1"], BOOK["assumed"]
+    task = json.loads((ROOT / "task-definitions" / "sentiment.json").read_text())
+    fargate = (
+        int(task["cpu"]) * prices["fargate_vcpu_hour"] + int(task["memory"]) * prices["fargate_gib_hour"]
+    ) / 1024
+    door = (
+        prices["load_balancer_hour"] + prices["load_balancer_capacity_hour"] + 2 * prices["public_ipv4_hour"]
+    )
+    way_out = prices["nat_gateway_hour"] + prices["public_ipv4_hour"]
+    traffic = assumed["nat_gateway_gib"] * prices["nat_gateway_gib"]
+    alarms = 8 * prices["alarm_month"] / 730  # four of the door, two of the service, two of its scaling
+    expected = fargate + door + way_out + traffic + alarms
+    whole = estimate("private-network", "sentiment", "sentiment-service", minutes=60)
+    assert whole.usd == pytest.approx(expected) and whole.notes == ()
+    assert 0.1 < whole.usd < 0.2
+
+
+def test_a_service_of_three_tasks_costs_three_times_one():
+    once, thrice = (estimate("sentiment-service", minutes=60, MinTasks=count) for count in ("1", "3"))
+    fargate = [sum(item.usd for item in each.items if "Fargate" in item.what) for each in (once, thrice)]
+    assert fargate[1] == pytest.approx(3 * fargate[0])
+
+
+def test_the_whole_course_costs_less_than_five_dollars_in_four_hours_without_a_gpu():
+    whole = estimate(minutes=240)
+    assert 1.0 < whole.usd < 5.0 and whole.notes == ()
 
 
 def test_a_network_alone_costs_nothing():
@@ -68,8 +101,8 @@ def test_every_resource_of_the_course_is_priced_or_known_to_be_free(concern):
 
 def test_a_resource_without_a_price_is_named_not_forgotten(tmp_path):
     path = tmp_path / "extra.yaml"
-    path.write_text("Resources:\n  Nat:\n    Type: AWS::EC2::NatGateway\n")
-    assert estimate(path).notes == ("Nat (AWS::EC2::NatGateway) has no price here and is left out",)
+    path.write_text("Resources:\n  Database:\n    Type: AWS::RDS::DBInstance\n")
+    assert estimate(path).notes == ("Database (AWS::RDS::DBInstance) has no price here and is left out",)
 
 
 def test_an_unknown_region_is_priced_as_the_dearest_one_and_says_so():
@@ -98,7 +131,7 @@ def test_what_has_no_price_is_refused_by_name(options, named):
 
 
 def test_a_template_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(AwsError, match="cluster, network, storage, upload"):
+    with pytest.raises(AwsError, match="cluster, deploy-role, network"):
         estimate("clutser")
 
 

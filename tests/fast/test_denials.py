@@ -20,6 +20,10 @@ def sentence(role: str, action: str = "s3:PutObject", policy: str = "identity-ba
             "workshop-cluster-JobTaskRole-1A2B3C",
             "to JobTaskRole in cloudformation/cluster.yaml, then: python",
         ),
+        (
+            "workshop-deploy-role-DeployRole-1A2B3C",
+            "to DeployRole in cloudformation/deploy-role.yaml, then: python",
+        ),
         ("my-own-upload-FunctionRole-1A2B3C", "to FunctionRole in cloudformation/upload.yaml, then: python"),
         ("AWSReservedSSO_Student_12ab", "to the policy of the role or user AWSReservedSSO_Student_12ab"),
     ],
@@ -28,6 +32,11 @@ def test_the_remedy_names_the_right_the_resource_and_the_file_of_the_role(role: 
     found = denials.remedy(f"could not write: AccessDenied: {sentence(role)}")
     assert found is not None
     assert found.startswith(f"add s3:PutObject on arn:aws:s3:::b/k {place}")
+
+
+def test_a_right_to_what_stands_before_a_service_belongs_into_the_learners_second_policy() -> None:
+    found = denials.remedy(sentence("workshop-learner", "elasticloadbalancing:CreateListener"))
+    assert found is not None and "to cloudformation/learner-service-policy.json" in found
 
 
 def test_a_boundary_is_where_a_right_is_missing_that_the_role_has() -> None:

@@ -1,6 +1,8 @@
 """The arrows of the design, read from the imports themselves."""
 
 import ast
+import functools
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,17 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 MODULES = {path: ".".join(path.relative_to(SRC).with_suffix("").parts) for path in SRC.rglob("*.py")}
 
 
-def imported(path: Path) -> set[str]:
-    """Dotted names that a module imports, inside functions too; relative imports are made absolute."""
+# Each stands on those before it, and knows none after it.
+ORDER = ("identity", "registry", "engine", "loadbalancer", "ecs", "alarms", "scaling", "cloudformation")
+
+
+@functools.cache
+def imported(path: Path, when_read: bool = False) -> frozenset[str]:
+    """Dotted names that a module imports, inside functions too unless `when_read`; relative ones made absolute."""
     names: set[str] = set()
-    package = MODULES[path].split(".")[: None if path.name == "__init__.py" else -1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    package = MODULES.get(path, "").split(".")[: None if path.name == "__init__.py" else -1]
+    tree = ast.parse(path.read_text())
+    for node in tree.body if when_read else ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -21,7 +29,7 @@ def imported(path: Path) -> set[str]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def offenders(where: str, *forbidden: str, but: tuple[str, ...] = ()) -> list[str]:
@@ -42,17 +50,19 @@ def test_localaws_knows_nothing_of_the_workshop():
     assert offenders("localaws", "workshop") == []
 
 
-@pytest.mark.parametrize(
-    ("package", "above"),
-    [
-        ("identity", ("engine", "registry", "ecs", "cloudformation")),
-        ("registry", ("engine", "ecs", "cloudformation")),
-        ("engine", ("ecs", "cloudformation")),
-        ("ecs", ("cloudformation",)),
-    ],
-)
-def test_a_package_of_localaws_knows_none_that_stands_on_it(package, above):
+def test_every_package_of_localaws_has_its_place_in_the_order():
+    assert {path.parent.name for path in (SRC / "localaws").glob("*/__init__.py")} == set(ORDER)
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_a_package_of_localaws_knows_none_that_stands_on_it(package):
+    above = ORDER[ORDER.index(package) + 1 :]
     assert offenders(f"localaws.{package}", *(f"localaws.{each}" for each in above)) == []
+
+
+def test_what_carries_requests_knows_nothing_of_what_is_said_of_load_balancers():
+    proxy = "localaws.loadbalancer.proxy"
+    assert offenders(proxy, "localaws") == offenders(proxy, proxy)
 
 
 def test_the_workshop_only_starts_and_stops_localaws():
@@ -78,21 +88,49 @@ def test_ml_knows_no_aws_http_or_notebooks():
     )
 
 
+def test_text_needs_no_network_framework_and_no_other_part_of_ml():
+    needs = {
+        what.split(".")[0]
+        for path, name in MODULES.items()
+        if name.startswith("workshop.ml.text")
+        for what in imported(path)
+        if not what.startswith(("workshop.ml.text", "workshop.errors"))
+    }
+    assert needs - set(sys.stdlib_module_names) <= {"numpy", "nltk"}
+
+
+def test_serving_knows_of_ml_the_texts_alone():
+    assert [
+        line
+        for line in offenders("workshop.serving", "workshop.ml", "tensorflow", "keras")
+        if ".ml.text" not in line
+    ] == []
+
+
+def test_what_answers_in_serving_knows_no_aws():
+    """The fetcher is a process of its own, and the only one that does."""
+    fetcher = "workshop.serving.fetcher"
+    assert offenders("workshop.serving", "workshop.aws", "boto3", fetcher, but=(fetcher,)) == []
+
+
+def test_nothing_of_airflow_is_imported_outside_its_folder():
+    assert offenders("workshop", "airflow") == []
+
+
+@pytest.mark.parametrize("path", sorted((SRC.parent / "airflow").rglob("*.py")), ids=lambda p: p.name)
+def test_reading_a_dag_imports_nothing_that_calls_aws(path):
+    names = imported(path, when_read=True)
+    assert {name for name in names if name.startswith(("workshop.aws", "boto3"))} == set()
+
+
 @pytest.mark.parametrize("path", sorted(Path(SRC.parent / "functions").glob("*.py")), ids=lambda p: p.name)
 def test_functions_import_only_boto3_and_the_standard_library(path):
-    import sys
-
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names.update(alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
+    names = {name.partition(".")[0] for name in imported(path)}
     assert names <= set(sys.stdlib_module_names) | {"boto3", "botocore"}
 
 
 def test_no_module_is_longer_than_a_sitting():
-    long = [
-        f"{name} {n}" for path, name in MODULES.items() if (n := len(path.read_text().splitlines())) > 400
-    ]
-    assert long == []
+    folders = ("src", "tests", "benchmarks", "airflow", "functions")
+    paths = [path for folder in folders for path in (SRC.parent / folder).rglob("*.py")]
+    counts = {path: len(path.read_text().splitlines()) for path in paths}
+    assert {path.name: count for path, count in counts.items() if count > 400} == {}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks._policy_replay import Holder, Recording, escapes, judge, mutants
+from benchmarks._policy_replay import NOT_OF_THE_COURSE, Holder, Recording, escapes, judge, mutants
 
 ROLE = "some-role"
 ARN = f"arn:aws:sts::123456789012:assumed-role/{ROLE}/session"
@@ -85,6 +85,25 @@ def test_boundary_is_judged_by_what_its_roles_asked_for(tmp_path: Path) -> None:
     findings = judge(recording(tmp_path, read), [Holder(ROLE, {"p": own}, boundary)], "boundary")
     assert [str(right) for right in findings.spare] == ["boundary/B: s3:DeleteObject"]
     assert {failure.right.policy for failure in findings.needed} == {"p", "boundary"}
+
+
+def test_role_whose_part_another_plays_is_judged_by_what_was_asked_meanwhile(tmp_path: Path) -> None:
+    """Also where the same had been asked before, for something else."""
+    before = decision("s3:GetObject", "arn:aws:s3:::b/k", time=1.0)
+    elsewhere = decision("s3:PutObject", "arn:aws:s3:::b/k", time=1.5)
+    lines = recording(tmp_path, before, elsewhere, {**before, "time": 3.0})
+    document = policy({"Sid": "S", "Action": ["s3:GetObject", "s3:DeleteObject"], "Resource": "*"})
+    findings = judge(lines, [Holder(ROLE, {"p": document}, within="lab 2")])
+    assert [str(right) for right in findings.spare] == ["p/S: s3:DeleteObject"]
+    assert [(each.right.what, each.count) for each in findings.needed] == [("s3:GetObject", 1)]
+
+
+def test_what_is_asked_in_order_to_judge_needs_no_right(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_text(json.dumps(decision("iam:ListRoles", "*")) + "\n")
+    document = policy({"Sid": "S", "Action": "iam:ListRoles", "Resource": "*"})
+    findings = judge(Recording(path, [(NOT_OF_THE_COURSE, 0.0, 2.0)]), [Holder(ROLE, {"p": document})])
+    assert [str(right) for right in findings.spare] == ["p/S: iam:ListRoles"]
 
 
 def test_recording_of_other_policies_is_refused(tmp_path: Path) -> None:

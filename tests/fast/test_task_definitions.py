@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from workshop.aws import stacks, task_definitions, templates
+from workshop.errors import AwsError
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = ("jobs-mxnet", "jobs-tensorflow", "jupyter", "secondary")
@@ -49,7 +50,7 @@ def environment(definition):
 
 
 def test_there_is_one_file_a_family_and_no_other():
-    assert task_definitions.names(ROOT) == sorted(FAMILIES)
+    assert task_definitions.names(ROOT) == sorted((*FAMILIES, "sentiment"))  # test_serving_image.py
 
 
 @every_family
@@ -142,3 +143,35 @@ def test_all_families_fit_at_once_on_the_smallest_instance_that_may_be_chosen():
 def test_the_function_starts_a_family_that_exists_by_its_container():
     parameters = templates.read(ROOT / "cloudformation" / "upload.yaml").document["Parameters"]
     assert parameters["TaskFamily"]["Default"] in FAMILIES
+
+
+@pytest.mark.parametrize("family", ["jobs-mxnet", "jobs-tensorflow"])
+def test_a_jobs_variant_for_fargate_is_a_size_that_fargate_has(family):
+    moved = task_definitions.for_fargate(filled(family))
+    assert (moved["family"], moved["networkMode"]) == (f"{family}-fargate", "awsvpc")
+    assert moved["requiresCompatibilities"] == ["FARGATE"]
+    assert (moved["cpu"], moved["memory"]) == ("1024", "3072")
+    assert task_definitions.file_of(moved["family"]) == family
+    assert task_definitions.validate(moved) == []
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "size"),
+    [
+        (64, 256, ("256", "512")),
+        (256, 600, ("256", "1024")),
+        (512, 8000, ("1024", "8192")),
+        (2048, 1, ("2048", "4096")),
+    ],
+)
+def test_what_a_container_asks_for_is_rounded_up_to_what_fargate_has(cpu, memory, size):
+    definition = {"family": "x", "containerDefinitions": [{"name": "x", "cpu": cpu, "memory": memory}]}
+    moved = task_definitions.for_fargate(definition)
+    assert (moved["cpu"], moved["memory"]) == size
+
+
+def test_what_fargate_can_not_hold_is_refused():
+    with pytest.raises(AwsError, match="Fargate has no task"):
+        task_definitions.for_fargate(
+            {"family": "x", "containerDefinitions": [{"name": "x", "memory": 64 * 1024}]}
+        )

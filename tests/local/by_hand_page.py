@@ -14,7 +14,7 @@ from cli_world import aws_folder
 
 PAGE = ROOT / "docs" / "by-hand.md"
 WITH_DOCKER = "Build and push, with Docker"
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900
 MARK = "--- block "
 
 

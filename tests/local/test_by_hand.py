@@ -1,11 +1,20 @@
-"""docs/by-hand.md, typed by a learner who has done lab 2: AWS's own CLI, IAM enforced, tasks as processes."""
+"""docs/by-hand.md, typed by a learner who has done lab 2: AWS's own CLI, IAM enforced, tasks as processes.
 
+Stacks of later labs are there too, all but the service's: `deploy` finds that they are what the page would make, and
+the CLI, which looks every thirty seconds, need not wait for each.
+"""
+
+import json
+import re
+import subprocess
 from collections.abc import Iterator
 
 import by_hand_page
 import pytest
-from attendee import Attendee, attendee
+from attendee import WORKSHOP, Attendee, attendee
 from by_hand_page import WITH_DOCKER
+
+MADE_BEFORE = ("airflow", "private-network", "sentiment")
 
 
 @pytest.fixture(scope="module")
@@ -13,6 +22,9 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attendee]:
     with attendee(tmp_path_factory.mktemp("by-hand")) as one:
         prepared = one.run("prepare", "3", timeout_seconds=120)
         assert prepared.returncode == 0, prepared.stdout + prepared.stderr
+        deploy = f"from workshop.aws import stacks\nfor concern in {MADE_BEFORE}: stacks.deploy(concern)"
+        python = WORKSHOP.with_name("python")
+        subprocess.run([python, "-c", deploy], env=one.variables, check=True, timeout=120)
         yield one
 
 
@@ -29,12 +41,12 @@ def printed(page: list[by_hand_page.Block], line: str) -> str:
 
 def test_caller_is_the_learner(page: list[by_hand_page.Block]) -> None:
     arn = "arn:aws:sts::123456789012:assumed-role/workshop-learner/local"
-    assert arn in printed(page, "get-caller-identity")
+    assert arn in printed(page, "get-caller-identity\n")
 
 
 def test_stacks_that_a_lab_made_are_what_the_page_deploys(page: list[by_hand_page.Block]) -> None:
-    for stack in ("network", "storage", "cluster"):
-        said = printed(page, f"deploy --stack-name workshop-{stack}")
+    for stack in ("network", "storage", "cluster", *MADE_BEFORE):
+        said = printed(page, f"deploy --stack-name workshop-{stack} ")
         assert f"No changes to deploy. Stack workshop-{stack} is up to date" in said
 
 
@@ -49,7 +61,7 @@ def test_image_has_a_second_tag(page: list[by_hand_page.Block]) -> None:
 
 
 def test_task_ends_well_and_its_log_is_read(page: list[by_hand_page.Block]) -> None:
-    said = printed(page, "wait tasks-stopped")
+    said = printed(page, '["jobs"]')
     assert '"Essential container in task exited",\n    0\n' in said
     assert "train-images-mxnet" in said
 
@@ -59,12 +71,80 @@ def test_gpu_that_is_not_there_is_a_reason_and_no_error(page: list[by_hand_page.
 
 
 def test_task_that_stays_is_stopped_with_the_reason_given(page: list[by_hand_page.Block]) -> None:
-    assert '"STOPPED",\n    "seen enough"' in printed(page, "stop-task")
+    assert '"STOPPED",\n    "seen enough"' in printed(page, "seen enough")
 
 
 def test_uploaded_picture_gets_its_answer(page: list[by_hand_page.Block]) -> None:
     said = printed(page, "drawings.png")
     assert '"picture": "by-hand.png"' in said and '"verdict"' in said
+
+
+def test_jobs_of_the_pipeline_end_well_and_leave_their_results(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "run_job train-sentiment")
+    assert said.count("Essential container in task exited\t0\n") == 2
+    assert "epoch 1/1" in said and "held out when it was trained" in said
+    for name in ("train/artefact/model.onnx", "train/artefact/metadata.json", "evaluate/metrics.json"):
+        assert re.search(rf"runs/by-hand-[0-9-]+/{name}", said)
+
+
+def test_first_version_is_published_with_its_figures(page: list[by_hand_page.Block]) -> None:
+    assert printed(page, "'damaged: do not publish this'").count("whole") == 4
+    pointer = json.loads("{\n" + printed(page, 'publish "$RUN"\n').rpartition("\n{\n")[2])
+    assert pointer["version"].startswith("by-hand-") and pointer["previous"] is None
+    assert 0 < pointer["metrics"]["accuracy"] <= 1 and len(pointer["metadata_sha256"]) == 64
+
+
+def test_dag_finds_all_done_as_it_would_have_done_it(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "airflow dags test sentiment")
+    assert ":assumed-role/workshop-airflow-" in said
+    assert said.count("not run again: ") == 2
+    assert re.search(r"^version by-hand-[0-9-]+ had been published before$", said, re.M)
+    assert "successful" in said
+
+
+def test_load_balancer_without_targets_answers_503(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "describe-load-balancers")
+    assert "internet-facing\tactive\n" in said and said.rstrip().endswith("\n503")
+
+
+def test_service_answers_with_the_version_published_by_hand(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "describe-target-health")
+    assert re.search(r"^127\.\S+\t8080\thealthy", said, re.M)
+    assert re.search(r'"status":"ready","version":"by-hand-[0-9-]+"', said)
+    assert '"predictions":[{"label":' in said and '"error":' in said
+
+
+def test_new_deployment_takes_the_old_ones_place(page: list[by_hand_page.Block]) -> None:
+    before, _, after = printed(page, "--force-new-deployment").partition("\tACTIVE\tCOMPLETED\n")
+    assert "\tPRIMARY\tIN_PROGRESS" in before
+    assert after.count("ecs-svc/") == 1 and "\tPRIMARY\tCOMPLETED" in after
+
+
+def test_scaling_changes_the_number_and_says_why(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "register-scalable-target")
+    assert said.startswith("1\t3\n") and '"requests-per-task"' in said
+    assert "Setting desired count to 2.\tminimum capacity was set to 2" in said
+
+
+def test_stopped_task_is_replaced(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "what if one goes?")
+    assert "has started 1 tasks" in said and said.rstrip().endswith("has reached a steady state.")
+
+
+def test_requests_were_counted_and_alarms_are_there(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "get-metric-data")
+    counts, alarms = json.JSONDecoder().raw_decode(said)[0][1], said.count("workshop-sentiment")
+    assert sum(counts) >= 3 and alarms == 6
+
+
+def test_service_takes_up_a_new_version_and_goes_back(page: list[by_hand_page.Block]) -> None:
+    answered = re.findall(r'"version":"(by-hand-[0-9-]+(?:-again)?)"', printed(page, 'publish "$RUN-again"'))
+    assert answered[0] == f"{answered[-1]}-again"
+
+
+def test_service_and_its_stacks_are_gone(page: list[by_hand_page.Block]) -> None:
+    left = [line for line in printed(page, "delete workshop-sentiment\n").splitlines() if "\t" in line]
+    assert len(left) == 5 and not any("sentiment" in line or "private" in line for line in left)
 
 
 def test_clean_up_finds_what_was_made_by_hand(page: list[by_hand_page.Block], learner: Attendee) -> None:

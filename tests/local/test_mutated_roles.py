@@ -1,21 +1,22 @@
 """The stacks' own roles with one right taken out, really used: what then fails, and with which words.
 
-benchmarks/policy_mutations.py asks IAM's recorded questions again; here the task, the pull and the function
-run again.
+benchmarks/policy_mutations.py asks IAM's recorded questions again; here the task, the pull, the function and the
+service run again. Airflow's role is tried where Airflow is: test_airflow_cases.py.
 """
 
-import copy
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import course_world
 import pytest
+import requests
+import small_artefacts
+from lesser_roles import lacking
+from serving_world import wait_for
 
 from localaws import daemon
-from workshop.aws import images, objects, session, stacks, tasks
+from workshop.aws import images, models, objects, session, stacks, tasks
 from workshop.aws.session import Aws
 from workshop.errors import AwsError
 from workshop.settings import load
@@ -37,6 +38,7 @@ EXECUTION = [
     ("PullTheTwoImages", "ecr:GetDownloadUrlForLayer"),
     ("WriteLogs", "logs:CreateLogStream"),
 ]
+SERVICE = "sentiment.json"
 FUNCTION = [("StartTheTask", "ecs:RunTask"), ("HandItsTwoRolesToEcs", "iam:PassRole")]
 
 
@@ -47,7 +49,10 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     root, state_dir = folder / "root", folder / "state"
     root.mkdir()
     course_world.lay_out(root)
-    environments = {"workshop": Path(root / ".venvs" / "workshop")}
+    repository = load({}).root
+    (root / "docker" / "serving").symlink_to(repository / "docker" / "serving")
+    (root / "task-definitions" / SERVICE).symlink_to(repository / "task-definitions" / SERVICE)
+    environments = {name: root / ".venvs" / name for name in ("workshop", "serving")}
     running = daemon.start(
         state_dir, course_world.free_port(), course_world.REGION, "process", environments, enforce=True
     )
@@ -108,38 +113,49 @@ def test_function_starts_no_task_and_its_answer_says_why(aws: Aws, sid: str, act
         assert f"is not authorized to perform: {action}" in answer["errorMessage"]
 
 
-@contextmanager
-def lacking(aws: Aws, logical_id: str, sid: str, action: str) -> Iterator[None]:
-    """One of the stacks' roles without one right of its own."""
-    concern = "upload" if logical_id == "FunctionRole" else "cluster"
-    [role] = [name for logical, _, name in stacks.resources(concern, aws) if logical == logical_id]
-    iam = aws.client("iam")
-    name, document = next(
-        (name, document)
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-        for document in [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]]
-        if any(each["Sid"] == sid for each in document["Statement"])
-    )
+@pytest.fixture(scope="module")
+def model(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A version that is published, and all that a task of the service needs."""
+    stacks.deploy("sentiment", aws=aws)
+    images.build("serving", aws=aws)
+    images.push("serving", aws=aws)
+    made = small_artefacts.make(tmp_path_factory.mktemp("artefact"))
+    where = f"s3://{stacks.output('ModelBucket', aws)}/{small_artefacts.NAME}"
+    metrics = {"accuracy": 0.9, "examples": 10, "data_sha256": "0" * 64}
+    return models.publish(str(made), where, "run-1", metrics, aws.client("s3")).pointer.version
 
-    def put(wanted: dict[str, Any]) -> None:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(wanted))
 
-    put(without(document, sid, action))
+def test_service_is_not_ready_without_its_one_right_and_keeps_its_model_when_it_loses_it(
+    aws: Aws, model: str
+) -> None:
+    """One task all the time: without the right, with it, and without it again."""
+    right = ("ServingTaskRole", "ReadModels", "s3:GetObject")
+    # The image's own WORKSHOP_ROOT is a folder in it, and here it is a process of this machine.
+    variables = {"MODEL_POLL_SECONDS": "0.2", "WORKSHOP_ROOT": str(aws.settings.root)}
+    task = tasks.run("sentiment", environment=variables, aws=aws)
     try:
-        yield
+        with lacking(aws, *right):
+            task = tasks.wait(task, "RUNNING", timeout_seconds=PATIENCE_SECONDS, aws=aws)
+            url = f"http://{task.address}:8080"
+            unready = wait_for(lambda: health(url, 503, "not authorized"), "it says what it lacks")
+            assert "is not authorized to perform: s3:GetObject" in unready["error"]
+            assert unready["fix"].startswith("add s3:GetObject on arn:aws:s3:::")
+            assert "to ServingTaskRole in cloudformation/sentiment.yaml" in unready["fix"]
+        assert wait_for(lambda: health(url, 200, "ready"), "it has read the model")["version"] == model
+        with lacking(aws, *right):
+            kept = wait_for(lambda: health(url, 200, "not authorized"), "it says what it lacks now")
+            assert kept["version"] == model and "s3:GetObject" in kept["problem"]["reason"]
     finally:
-        put(document)
+        tasks.wait(tasks.stop(task, "seen", aws), timeout_seconds=PATIENCE_SECONDS, aws=aws)
 
 
-def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
-    mutant = copy.deepcopy(document)
-    [statement] = [each for each in mutant["Statement"] if each["Sid"] == sid]
-    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-    assert action in actions
-    statement["Action"] = [each for each in actions if each != action]
-    if not statement["Action"]:
-        mutant["Statement"].remove(statement)
-    return mutant
+def health(url: str, status: int, word: str) -> dict[str, Any]:
+    """What /healthz says once it has this status and this word; {} before."""
+    try:
+        answer = requests.get(f"{url}/healthz", timeout=5)
+    except requests.ConnectionError:
+        return {}
+    return dict(answer.json()) if answer.status_code == status and word in answer.text else {}
 
 
 def ended(aws: Aws, code: str) -> tasks.Task:

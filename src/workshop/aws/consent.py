@@ -24,6 +24,7 @@ class Plan:
     minutes: float
     cost_usd: float | None
     cost_note: str = ""
+    warnings: Sequence[str] = ()  # limits of the account that are too low
 
 
 def describe(plan: Plan, aws: Aws) -> str:
@@ -34,6 +35,7 @@ def describe(plan: Plan, aws: Aws) -> str:
         *(f"  makes  {resource}" for resource in plan.resources),
         f"  takes  about {plan.minutes:g} minutes",
         f"  costs  {cost}{' ' + plan.cost_note if plan.cost_note else ''}",
+        *(f"  limit  {warning}" for warning in plan.warnings),
     ]
     return "\n".join(lines)
 

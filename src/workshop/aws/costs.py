@@ -13,16 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workshop.aws import templates
+from workshop.aws import task_definitions, templates
 from workshop.aws.stacks import COURSE
 from workshop.aws.templates import Template
 from workshop.errors import AwsError
 
 MINUTES_PER_MONTH = 730 * 60  # AWS's month of hourly prices has 730 hours
+ZONES = 2  # that the network has a subnet in
+SERVICE_SUFFIX = "-service"  # of a stack, after the family that it runs
 
 # Types that cost nothing in themselves; a type that is neither here nor in PRICED is named in the notes.
 FREE = frozenset(
     {
+        "AWS::ApplicationAutoScaling::ScalableTarget",
         "AWS::EC2::InternetGateway",
         "AWS::EC2::LaunchTemplate",
         "AWS::EC2::Route",
@@ -38,8 +41,11 @@ FREE = frozenset(
         "AWS::ECS::CapacityProvider",
         "AWS::ECS::Cluster",
         "AWS::ECS::ClusterCapacityProviderAssociations",
+        "AWS::ElasticLoadBalancingV2::Listener",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
         "AWS::Events::Rule",  # events of AWS's own services are free
         "AWS::IAM::InstanceProfile",
+        "AWS::IAM::OIDCProvider",
         "AWS::IAM::Role",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Permission",
@@ -128,6 +134,7 @@ class _Book:
     assumed: Mapping[str, float]
     as_of: str
     notes: tuple[str, ...]
+    root: Path
 
     @classmethod
     def read(cls, region: str, root: Path | None) -> _Book:
@@ -144,7 +151,8 @@ class _Book:
                 book["regions"], key=lambda name: sum(book["regions"][name]["instance_hour"].values())
             )
             notes = (f"no prices of {region} here: those of {nearest} are used",)
-        return cls(region, book["regions"][nearest], book["assumed"], book["about"]["as_of"], notes)
+        prices = book["regions"][nearest]
+        return cls(region, prices, book["assumed"], book["about"]["as_of"], notes, root)
 
     def instance_hour(self, instance_type: str) -> float:
         prices = self.prices["instance_hour"]
@@ -212,9 +220,87 @@ def _function(name: str, resource: _Resource, template: Template, book: _Book, m
     return [Item(name, calls, "calls", usd)]
 
 
+def _hourly(
+    price: str, what: str, count: Callable[[_Resource], int] = lambda resource: 1
+) -> Callable[..., list[Item]]:
+    """Something that is paid by the hour while it stands, however little it does."""
+
+    def price_it(
+        name: str, resource: _Resource, template: Template, book: _Book, minutes: float
+    ) -> list[Item]:
+        hours = count(resource) * minutes / 60
+        return [Item(f"{name}: {count(resource)} x {what}", hours, "hours", hours * book.prices[price])]
+
+    return price_it
+
+
+def _load_balancer(
+    name: str, resource: _Resource, template: Template, book: _Book, minutes: float
+) -> list[Item]:
+    """Its hours, what goes through it, and a public address in each of its two zones."""
+    units = book.assumed["load_balancer_capacity"] * minutes / 60
+    return [
+        *_hourly("load_balancer_hour", "load balancer")(name, resource, template, book, minutes),
+        Item(
+            f"{name}: capacity used", units, "LCU-hours", units * book.prices["load_balancer_capacity_hour"]
+        ),
+        *_hourly("public_ipv4_hour", "public IPv4", lambda _: ZONES)(name, resource, template, book, minutes),
+    ]
+
+
+def _nat_gateway(
+    name: str, resource: _Resource, template: Template, book: _Book, minutes: float
+) -> list[Item]:
+    """Its hours and what goes through it; its address is a resource of its own."""
+    gib = book.assumed["nat_gateway_gib"]
+    return [
+        *_hourly("nat_gateway_hour", "NAT gateway")(name, resource, template, book, minutes),
+        Item(f"{name}: traffic", gib, "GiB", gib * book.prices["nat_gateway_gib"]),
+    ]
+
+
+def _service(name: str, resource: _Resource, template: Template, book: _Book, minutes: float) -> list[Item]:
+    """The tasks of a service on Fargate, as many as it never goes below, of the size in their definition."""
+    family = template.name.removesuffix(SERVICE_SUFFIX)
+    definition = task_definitions.read(family, book.root)
+    vcpu, gib = int(definition["cpu"]) / 1024, int(definition["memory"]) / 1024
+    count = int(template.values["MinTasks"])
+    hours = count * minutes / 60
+    return [
+        Item(
+            f"{name}: {count} x {vcpu:g} vCPU of Fargate",
+            hours * vcpu,
+            "vCPU-hours",
+            hours * vcpu * book.prices["fargate_vcpu_hour"],
+        ),
+        Item(
+            f"{name}: {count} x {gib:g} GiB of Fargate",
+            hours * gib,
+            "GiB-hours",
+            hours * gib * book.prices["fargate_gib_hour"],
+        ),
+    ]
+
+
+def _alarms(count: int) -> Callable[..., list[Item]]:
+    def price_it(
+        name: str, resource: _Resource, template: Template, book: _Book, minutes: float
+    ) -> list[Item]:
+        months = count * minutes / MINUTES_PER_MONTH
+        return [Item(f"{name}: {count} x alarm", months, "months", months * book.prices["alarm_month"])]
+
+    return price_it
+
+
 PRICED: Mapping[str, Callable[..., list[Item]]] = {
+    "AWS::ApplicationAutoScaling::ScalingPolicy": _alarms(2),  # target tracking makes two of its own
     "AWS::AutoScaling::AutoScalingGroup": _instances,
+    "AWS::CloudWatch::Alarm": _alarms(1),
+    "AWS::EC2::EIP": _hourly("public_ipv4_hour", "public IPv4"),
+    "AWS::EC2::NatGateway": _nat_gateway,
+    "AWS::ECS::Service": _service,
     "AWS::ECR::Repository": _stored("repository_gib", "ecr_gib_month"),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
     "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _logs,
     "AWS::S3::Bucket": _stored("bucket_gib", "s3_gib_month"),

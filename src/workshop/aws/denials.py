@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 LEARNER = "workshop-learner"
 POLICIES = "cloudformation"
+# Only learner-service-policy.json has rights of these services, and there is room for more of them.
+OF_THE_SERVICE = ("application-autoscaling", "cloudwatch", "elasticloadbalancing", "servicequotas")
 _DENIED = re.compile(
     r"User: (?P<principal>arn:[^ ]+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
     r"(?: on resource: \"?(?P<resource>[^ \"]+)\"?)?"
     r"(?: because no (?P<missing>[\w -]+?) allows| with an explicit deny in (?:an? )?(?P<denying>[\w -]+))?"
 )
-# STACK is PREFIX-CONCERN, and a concern is one word.
+# STACK is PREFIX-CONCERN, and a concern that has roles is one word, but for one.
 _STACK_ROLE = re.compile(
-    r"(?P<prefix>[a-z][a-z0-9-]*)-(?P<concern>[a-z]+)-(?P<logical>[A-Z]\w+)-[A-Za-z0-9]+$"
+    r"(?P<prefix>[a-z][a-z0-9-]*?)-(?P<concern>deploy-role|[a-z]+)-(?P<logical>[A-Z]\w+)-[A-Za-z0-9]+$"
 )
 
 
@@ -59,7 +61,9 @@ def remedy(text: str) -> str | None:
     elif "resource-based" in denial.policy:
         return f"look at the policy of {denial.resource} itself: it decides on {denial.action} too"
     elif denial.role == LEARNER:
-        place, then = f"{POLICIES}/learner-policy.json", "workshop up"
+        of_service = denial.action.partition(":")[0] in OF_THE_SERVICE
+        place = f"{POLICIES}/{'learner-service' if of_service else 'learner'}-policy.json"
+        then = "workshop up"
     else:
         matched = _STACK_ROLE.match(denial.role)
         if matched is None:

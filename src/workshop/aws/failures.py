@@ -24,10 +24,9 @@ from workshop.errors import AwsError, TargetError, WorkshopError
 
 # A stack that is there is not made again, even if something of it was deleted by hand.
 STORAGE_AGAIN = "workshop prepare 2   (if it was deleted by hand: workshop clean --all before that)"
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 REMEDIES = {
-    "AccessDenied": "add the right named above to the policy of whoever made this call",
-    "AccessDeniedException": "add the right named above to the policy of whoever made this call",
-    "UnauthorizedOperation": "add the right named above to the policy of whoever made this call",
+    **dict.fromkeys(DENIED, "add the right named above to the policy of whoever made this call"),
     "ExpiredToken": "sign in again: aws sso login",
     "ExpiredTokenException": "sign in again: aws sso login",
     "InvalidClientTokenId": "check which credentials are in use: aws sts get-caller-identity",
@@ -42,6 +41,11 @@ REMEDIES = {
 def code_of(error: ClientError) -> str:
     """AWS's error code, such as NoSuchBucket."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether IAM has refused: the same call is refused again."""
+    return code_of(error) in DENIED
 
 
 def message_of(error: ClientError) -> str:

@@ -22,6 +22,12 @@ from workshop.errors import AwsError
 from workshop.settings import Settings
 
 IMAGES = ("mxnet", "tensorflow")
+"""What jobs run in: lab 2 builds them all."""
+SERVICE_IMAGES = ("serving",)
+"""What lab 6 serves with."""
+DAG_IMAGES = ("airflow",)
+"""What runs a DAG away from this machine; no lab needs it."""
+EVERY = (*IMAGES, *SERVICE_IMAGES, *DAG_IMAGES)
 TAG, GPU_TAG = "latest", "gpu"
 DOCKERFILES = "docker/{name}/Dockerfile", "docker/jobs/Dockerfile"
 """Where an image is described: in a folder of its own, else as one of those that jobs run in."""
@@ -208,8 +214,8 @@ def docker_uri(name: str, aws: Aws, gpu: bool = False) -> str:
 
 def dockerfile_of(name: str, settings: Settings) -> Path:
     """The file that describes an image. Errors: AwsError if the course has no such image."""
-    if name not in IMAGES:
-        raise AwsError(f"there is no image '{name}' (images: {', '.join(IMAGES)})")
+    if name not in EVERY:
+        raise AwsError(f"there is no image '{name}' (images: {', '.join(EVERY)})")
     places = [(settings.root / place.format(name=name)).resolve() for place in DOCKERFILES]
     return next((place for place in places if place.is_file()), places[-1])
 

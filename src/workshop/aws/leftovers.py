@@ -15,6 +15,7 @@ from workshop.aws import session, stacks
 from workshop.aws.failures import explained
 from workshop.aws.session import Aws
 
+TAGS_AT_ONCE = 20  # the most that elasticloadbalancing:DescribeTags takes
 # Kinds that the tagging service goes on listing after their end; `_SEARCHES` looks at their state instead.
 OUTLIVE_THEIR_END = (
     ":task/",
@@ -23,6 +24,7 @@ OUTLIVE_THEIR_END = (
     ":cluster/",
     ":instance/",
     ":volume/",
+    ":natgateway/",
 )
 
 
@@ -103,6 +105,53 @@ def _buckets(aws: Aws) -> Iterable[str]:
     return _ours(aws, (entry["Name"] for entry in aws.client("s3").list_buckets()["Buckets"]))
 
 
+def services(aws: Aws) -> list[tuple[str, str]]:
+    """(cluster's ARN, service's ARN) of every service on the course's clusters."""
+    ecs = aws.client("ecs")
+    return [
+        (cluster, service)
+        for cluster in _clusters(aws)
+        for service in _pages(ecs, "list_services", "serviceArns", cluster=cluster)
+    ]
+
+
+def _load_balancing(operation: str, key: str, field: str) -> Callable[[Aws], Iterator[str]]:
+    """By tag, because CloudFormation shortens a stack's name in theirs: 32 characters are the most."""
+
+    def search(aws: Aws) -> Iterator[str]:
+        elb = aws.client("elbv2")
+        arns = [str(entry[field]) for entry in _pages(elb, operation, key)]
+        for start in range(0, len(arns), TAGS_AT_ONCE):
+            answer = elb.describe_tags(ResourceArns=arns[start : start + TAGS_AT_ONCE])
+            for entry in answer["TagDescriptions"]:
+                if {"Key": "workshop", "Value": aws.name} in entry["Tags"]:
+                    yield str(entry["ResourceArn"])
+
+    return search
+
+
+def _nat_gateways(aws: Aws) -> Iterator[str]:
+    """Those that are there: EC2 shows a deleted one for an hour."""
+    wanted = [
+        {"Name": "tag:workshop", "Values": [aws.name]},
+        {"Name": "state", "Values": ["pending", "available", "deleting"]},
+    ]
+    for entry in _pages(aws.client("ec2"), "describe_nat_gateways", "NatGateways", Filters=wanted):
+        yield str(entry["NatGatewayId"])
+
+
+def _addresses(aws: Aws) -> Iterator[str]:
+    for entry in aws.client("ec2").describe_addresses()["Addresses"]:  # in one page: an account has few
+        if {"Key": "workshop", "Value": aws.name} in entry.get("Tags", []):
+            yield str(entry["AllocationId"])
+
+
+def _scalable_targets(aws: Aws) -> Iterator[str]:
+    client = aws.client("application-autoscaling")
+    found = _pages(client, "describe_scalable_targets", "ScalableTargets", ServiceNamespace="ecs")
+    return (entry["ResourceId"] for entry in found if is_ours(entry["ResourceId"], aws))
+
+
 def _ec2(operation: str, key: str, field: str) -> Callable[[Aws], Iterator[str]]:
     def search(aws: Aws) -> Iterator[str]:
         by_tag = [{"Name": "tag:workshop", "Values": [aws.name]}]
@@ -149,6 +198,16 @@ _SEARCHES: tuple[tuple[str, Callable[[Aws], Iterable[str]]], ...] = (
         _named("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupName"),
     ),
     ("instance", _instances),
+    ("service", lambda aws: [service for _, service in services(aws)]),
+    ("scalable target", _scalable_targets),
+    ("alarm", _named("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName")),
+    (
+        "load balancer",
+        _load_balancing("describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
+    ),
+    ("target group", _load_balancing("describe_target_groups", "TargetGroups", "TargetGroupArn")),
+    ("NAT gateway", _nat_gateways),
+    ("elastic address", _addresses),
     ("launch template", _ec2("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId")),
     ("VPC", _ec2("describe_vpcs", "Vpcs", "VpcId")),
     ("subnet", _ec2("describe_subnets", "Subnets", "SubnetId")),

@@ -11,6 +11,8 @@ import os
 import re
 import secrets
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,8 @@ class Run:
     output: str
     restored: list[Path] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
+    published_at: float = 0.0  # when `publish` was last called, on `clock`
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     aws: Aws | None = field(default=None, repr=False)
     rank: int | None = (
         None  # of a worker in a group that shares the output; None: the output is this job's own
@@ -46,6 +50,7 @@ class Run:
 
         A reader of S3 sees each file whole or not at all: files that end in .part or .tmp stay here.
         """
+        self.published_at = self.clock()
         if not self.is_remote:
             return []
         bucket, _ = objects.split(self.output)
@@ -53,6 +58,10 @@ class Run:
         fresh = [f"s3://{bucket}/{key}" for key in uploaded]
         self.published = sorted({*self.published, *fresh})
         return fresh
+
+    def publish_if_due(self, seconds: float) -> list[str]:
+        """Publish unless that was done less than so many seconds ago: each time, a training's state is paid for."""
+        return self.publish() if self.clock() - self.published_at >= seconds else []
 
     def _is_mine(self, path: Path) -> bool:
         """Whether this worker keeps the file: below workers/ its own by rank, all else worker 0.

@@ -16,8 +16,20 @@ from workshop.aws.session import Aws
 from workshop.aws.stack_events import Event, first_failure, follow, read_all, refused_early
 from workshop.errors import AwsError
 
-COURSE = ("network", "storage", "cluster", "upload")
+COURSE = (
+    "network",
+    "storage",
+    "cluster",
+    "upload",
+    "private-network",
+    "sentiment",
+    "sentiment-service",
+    "airflow",
+    "deploy-role",
+)
 """In the order in which they are made: each may need outputs of those before it."""
+ADMINISTRATORS = ("deploy-role",)
+"""Those that a learner can't make, nor take away: they let somebody from outside into the account."""
 
 DEPLOY_TIMEOUT_SECONDS = 20 * 60
 DELETE_TIMEOUT_SECONDS = 20 * 60
@@ -246,4 +258,5 @@ def _failure(name: str, final: str, happened: list[Event], aws: Aws) -> AwsError
 
 def _lab_after(concern: str) -> int:
     """The lab whose start has this stack."""
-    return {"network": 2, "storage": 2, "cluster": 3, "upload": 4}.get(concern, 1)
+    labs = {"network": 2, "storage": 2, "cluster": 3, "upload": 4, "airflow": 6, "private-network": 7}
+    return labs.get(concern, 7 if concern.startswith("sentiment") else 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from workshop.settings import load
 SIZES = ("cpu", "gpu")
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 GROUP_SUFFIX = "-group"
+FARGATE_SUFFIX = "-fargate"
 DIGEST_TAG = "workshop-definition"
 
 
@@ -103,19 +105,61 @@ def for_group(definition: Mapping[str, Any]) -> dict[str, Any]:
     return dict(grouped)
 
 
+def for_fargate(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The variant for Fargate, as a family of its own: an address of its own, and a size for the whole task.
+
+    Fargate takes certain pairs of sizes only: what the containers ask for is rounded up to the next.
+    """
+    moved = json.loads(json.dumps(definition))
+    moved["family"] += FARGATE_SUFFIX
+    moved["networkMode"] = "awsvpc"
+    moved["requiresCompatibilities"] = ["FARGATE"]
+    containers = moved["containerDefinitions"]
+    cpu = sum(int(each.get("cpu") or 0) for each in containers)
+    memory = sum(int(each.get("memory") or each.get("memoryReservation") or 0) for each in containers)
+    moved["cpu"], moved["memory"] = _fargate_size(cpu, memory)
+    for container in containers:
+        for mapping in container.get("portMappings", []):
+            mapping.pop("hostPort", None)
+    return dict(moved)
+
+
+def _fargate_size(cpu: int, memory_mib: int) -> tuple[str, str]:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html"""
+    for units, least_gib, most_gib in (
+        (256, 0.5, 2),
+        (512, 1, 4),
+        (1024, 2, 8),
+        (2048, 4, 16),
+        (4096, 8, 30),
+    ):
+        gib = least_gib if memory_mib <= least_gib * 1024 else math.ceil(memory_mib / 1024)
+        if cpu <= units and gib <= most_gib:
+            return str(units), str(int(gib * 1024))
+    raise AwsError(f"Fargate has no task of {cpu} CPU units and {memory_mib} MiB here", "ask for less of it")
+
+
 def is_for_group(definition: Mapping[str, Any]) -> bool:
     return str(definition["family"]).removesuffix("-gpu").endswith(GROUP_SUFFIX)
 
 
 def file_of(family: str) -> str:
     """The name of the file that a registered family was made from."""
-    return family.removesuffix("-gpu").removesuffix(GROUP_SUFFIX)
+    return family.removesuffix("-gpu").removesuffix(GROUP_SUFFIX).removesuffix(FARGATE_SUFFIX)
 
 
-def register(family: str, size: str = "cpu", aws: Aws | None = None, in_group: bool = False) -> str:
+def register(
+    family: str,
+    size: str = "cpu",
+    aws: Aws | None = None,
+    in_group: bool = False,
+    on_fargate: bool = False,
+) -> str:
     """Register the filled definition and return its ARN; an identical latest revision is used as it is."""
     aws = aws or session.current()
     definition = read(family, aws.settings.root)
+    if on_fargate:
+        definition = for_fargate(definition)
     filled = fill(with_size(for_group(definition) if in_group else definition, size), values(aws))
     for container in filled.get("containerDefinitions", []):
         _add_course_variables(container, aws)

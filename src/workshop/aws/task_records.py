@@ -27,6 +27,7 @@ class Task:
     log_group: str = ""
     log_stream: str = ""
     ports: Mapping[int, int] = field(default_factory=dict)
+    service: str = ""  # that keeps it running; empty for one that was started by itself
     address: str = ""  # of its own network interface; empty until it has one, and without awsvpc
     times: Mapping[str, datetime] = field(default_factory=dict, repr=False)
 
@@ -62,6 +63,7 @@ def read(entry: Mapping[str, Any], cluster: str) -> Task:
         stop_code=entry.get("stopCode", ""),
         stopped_reason=reason,
         ports={int(each["containerPort"]): int(each["hostPort"]) for each in bindings if "hostPort" in each},
+        service=_service(entry),
         address=_address(entry),
         times={name: value for name, value in entry.items() if isinstance(value, datetime)},
     )
@@ -76,6 +78,12 @@ def _address(entry: Mapping[str, Any]) -> str:
         for pair in each.get("details", [])
     ]
     return next((pair["value"] for pair in details if pair["name"] == "privateIPv4Address"), "")
+
+
+def _service(entry: Mapping[str, Any]) -> str:
+    """ECS says `service:NAME` or `family:NAME` as the task's group."""
+    kind, _, name = str(entry.get("group", "")).partition(":")
+    return name if kind == "service" else ""
 
 
 def with_log(task: Task, definition: Mapping[str, Any]) -> Task:

@@ -17,7 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from workshop.commands import aws_verbs, image_verbs, lab_verbs, machine_verbs, server_verbs, shell_verb
+from workshop.commands import (
+    airflow_verbs,
+    aws_verbs,
+    image_verbs,
+    lab_verbs,
+    load_verb,
+    machine_verbs,
+    server_verbs,
+    service_verbs,
+    shell_verb,
+)
 from workshop.commands.options import adopted, settings_flags
 from workshop.errors import WorkshopError
 from workshop.settings import load
@@ -63,7 +73,8 @@ def parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for module in (machine_verbs, lab_verbs, aws_verbs, image_verbs, shell_verb, server_verbs):
+    modules = (machine_verbs, lab_verbs, airflow_verbs, aws_verbs, image_verbs, shell_verb, server_verbs)
+    for module in (*modules, service_verbs, load_verb):
         module.add(verbs, common)
     return top
 

@@ -19,11 +19,17 @@ from workshop.settings import Settings
 ENVIRONMENT = "workshop"
 NAME = re.compile(r"(\d\d)-[a-z0-9-]+\.ipynb")
 RANGE = re.compile(r"(\d{1,2})(?:-(\d{1,2}))?")
-# What each lab makes and a later lab stands on: stacks, images, task families. Lab 4's own stack is its
-# own matter.
-STACKS = {1: ("network", "storage", "cluster"), 4: ("upload",)}
-IMAGES = {2: ("mxnet", "tensorflow")}
+# What each lab makes and a later lab stands on: stacks, images, task families, published models, services.
+STACKS = {
+    1: ("network", "storage", "cluster"),
+    4: ("upload",),
+    5: ("airflow",),
+    6: ("private-network", "sentiment"),
+}
+IMAGES = {2: ("mxnet", "tensorflow"), 6: ("serving",)}
 FAMILIES = {3: ("jobs-mxnet", "jobs-tensorflow", "jupyter", "secondary")}
+MODELS = {5: ("sentiment",)}
+SERVICES = {6: ("sentiment",)}
 # For the plan that is shown before money is spent: an estimate, made without an AWS account.
 PREPARE_MINUTES_ON_AWS = 15.0
 
@@ -87,6 +93,10 @@ def prepare(number: int, settings: Settings, on_step: OnStep = print) -> None:
         _prepare_image(image, aws, on_step)
     for family in _before(FAMILIES, number):
         _prepare_family(family, aws, on_step)
+    for model in _before(MODELS, number):
+        _prepare_model(model, aws, on_step)
+    for service in _before(SERVICES, number):
+        _prepare_service(service, aws, on_step)
 
 
 def state(settings: Settings) -> list[dict[str, Any]]:
@@ -94,20 +104,20 @@ def state(settings: Settings) -> list[dict[str, Any]]:
     from workshop.aws import session, stacks
 
     aws = session.connect(settings)
-    rows = []
-    for lab, concerns in STACKS.items():
-        for concern in concerns:
-            status = stacks.status(concern, aws)
-            rows.append({"lab": lab, "kind": "stack", "name": concern, "status": status or "-"})
-    for lab, images in IMAGES.items():
-        for image in images:
-            status = "in ECR" if _image_is_there(image, aws) else "-"
-            rows.append({"lab": lab, "kind": "image", "name": image, "status": status})
-    for lab, families in FAMILIES.items():
-        for family in families:
-            status = "ACTIVE" if _family_is_there(family, aws) else "-"
-            rows.append({"lab": lab, "kind": "task definition", "name": family, "status": status})
-    return sorted(rows, key=lambda row: row["lab"])
+    kinds: tuple[tuple[str, Mapping[int, tuple[str, ...]], Callable[[str], str | None]], ...] = (
+        ("stack", STACKS, lambda name: stacks.status(name, aws)),
+        ("image", IMAGES, lambda name: "in ECR" if _image_is_there(name, aws) else None),
+        ("task definition", FAMILIES, lambda name: "ACTIVE" if _family_is_there(name, aws) else None),
+        ("model", MODELS, lambda name: _version(name, aws)),
+        ("service", SERVICES, lambda name: stacks.status(f"{name}-service", aws)),
+    )
+    rows = [
+        {"lab": lab, "kind": kind, "name": name, "status": status(name) or "-"}
+        for kind, table, status in kinds
+        for lab, names in table.items()
+        for name in names
+    ]
+    return sorted(rows, key=lambda row: int(str(row["lab"])))
 
 
 def _before(table: Mapping[int, tuple[str, ...]], number: int) -> Iterable[str]:
@@ -140,6 +150,39 @@ def _prepare_family(family: str, aws: Any, on_step: OnStep) -> None:
     from workshop.aws import tasks
 
     on_step(f"task definition {tasks.register(family, aws=aws).rpartition('/')[2]}")
+
+
+def _prepare_model(model: str, aws: Any, on_step: OnStep) -> None:
+    """Have the pipeline train and publish a model, unless there is one."""
+    from workshop import dags
+
+    version = _version(model, aws)
+    if version:
+        on_step(f"model {model}: version {version}")
+        return
+    on_step(f"model {model}: training")
+    on_step(f"model {model}: version {dags.run(model, settings=aws.settings).check().published}")
+
+
+def _prepare_service(service: str, aws: Any, on_step: OnStep) -> None:
+    from workshop.aws import services, stacks
+
+    if stacks.status(f"{service}-service", aws) in stacks.GOOD:
+        on_step(f"service {service}: there")
+        return
+    on_step(f"service {service}: deploying")
+    services.release(service, aws=aws)
+
+
+def _version(model: str, aws: Any) -> str:
+    """The version that is in service, or '' if there is none, or none that is whole."""
+    from workshop.aws import models, stacks
+
+    bucket, s3 = stacks.outputs(None, aws).get("ModelBucket", ""), aws.client("s3")
+    address = f"s3://{bucket}/{model}"
+    found = models.current(address, s3) if bucket else None
+    whole = found and models.is_complete(models.address_of(address, found.version), s3)
+    return found.version if found and whole else ""
 
 
 def _image_is_there(image: str, aws: Any) -> bool:

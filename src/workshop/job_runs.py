@@ -169,7 +169,7 @@ def _named(run_id: str, request: Request, settings: Settings) -> Record:
     """The run of that id. Errors: WorkshopError if it can't go on as it is asked to."""
     record, name = Record.open(settings.runs_dir / run_id), request.job.name
     if record.get("job") != name:
-        what = record.get("job") or "1-4"
+        what = record.get("job") or "all"
         raise JobError(f"run '{run_id}' is not one of {name}", f"workshop run {what} --resume {run_id}")
     if record.get("status") == "passed":
         raise JobError(f"run '{run_id}' has passed: there is nothing to resume", f"workshop run {name}")

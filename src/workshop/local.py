@@ -29,6 +29,7 @@ PASSED_ON = ("WORKSHOP_ROOT", "WORKSHOP_CACHE_DIR", "WORKSHOP_DATA_DIR")
 # What would win over our endpoint or credentials; so would each AWS_ENDPOINT_URL_<SERVICE>.
 UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 LOOPBACK = "127.0.0.1,localhost,127.0.0.0/8"
+SERVERS = ("serving",)  # environments that images run in and notebooks do not
 
 
 def up(settings: Settings) -> daemon.Running:
@@ -45,7 +46,7 @@ def up(settings: Settings) -> daemon.Running:
             running = None
         if running:
             return running
-        environments = {name: settings.root / ".venvs" / name for name in KERNELS}
+        environments = {name: settings.root / ".venvs" / name for name in (*KERNELS, *SERVERS)}
         present = {name: folder for name, folder in environments.items() if folder.is_dir()}
         with in_environment({**dict.fromkeys(PASSED_ON), **wanted["variables"]}):
             documents = _policies(settings)
@@ -56,8 +57,13 @@ def up(settings: Settings) -> daemon.Running:
                 settings.engine,
                 present,
                 learner=documents[policies.LEARNER],
-                managed_policies={policies.boundary_name(settings.name): documents[policies.BOUNDARY]},
+                managed_policies={
+                    policies.managed_name(name, settings.name): documents[name]
+                    for name in (policies.LEARNER_SERVICE, policies.BOUNDARY)
+                },
+                learner_attached=[policies.managed_name(policies.LEARNER_SERVICE, settings.name)],
                 layer_cache=settings.cache_dir / "layers",
+                metric_seconds=settings.metric_seconds,
             )
     write_json(settings.state_dir / STARTED_WITH, wanted)
     return running
@@ -131,6 +137,7 @@ def _passed_on(settings: Settings) -> dict[str, Any]:
     every = settings.environment()
     return {
         "engine": settings.engine,
+        "metric_seconds": settings.metric_seconds,
         "variables": {name: every[name] for name in PASSED_ON if name in every},
         "policies": {name: _digest(path) for name, path in _policies(settings).items()},
     }
@@ -138,7 +145,7 @@ def _passed_on(settings: Settings) -> dict[str, Any]:
 
 def _policies(settings: Settings) -> dict[str, Path]:
     """What an attendee may do on AWS, and here; and what every role that an attendee makes is confined to."""
-    return {name: policies.written(name, settings) for name in (policies.LEARNER, policies.BOUNDARY)}
+    return {name: policies.written(name, settings) for name in policies.EVERY}
 
 
 def _digest(path: Path) -> str:

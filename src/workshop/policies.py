@@ -1,9 +1,9 @@
-"""The two policy documents of the course that an account's administrator makes, with this course's name.
+"""The policy documents of the course that an account's administrator makes, with this course's name.
 
 Try it:  python -c "from workshop import policies, settings; print(policies.text('learner', settings.load()))"
-learner: what a learner may do. boundary: the most that a role may do which the learner makes. In
-cloudformation/ they hold the name `workshop`, so that they can be used there as they are; a course with
-another name needs that name in them. Knows no AWS.
+learner and learner-service: what a learner may do, in two because IAM limits the length of each. boundary: the
+most that a role may do which the learner makes. In cloudformation/ they hold the name `workshop`, so that they can
+be used there as they are; a course with another name needs that name in them. Knows no AWS.
 """
 
 from pathlib import Path
@@ -13,10 +13,12 @@ from workshop.settings import Settings
 NAME = "workshop"
 BOUNDARY = "boundary"
 LEARNER = "learner"
+LEARNER_SERVICE = "learner-service"
+EVERY = (LEARNER, LEARNER_SERVICE, BOUNDARY)
 
 
 def path(policy: str, root: Path) -> Path:
-    """The document in the repository at `root`; policy: learner or boundary."""
+    """The document in the repository at `root`; policy: one of EVERY."""
     return root / "cloudformation" / f"{policy}-policy.json"
 
 
@@ -28,7 +30,12 @@ def text(policy: str, settings: Settings) -> str:
 
 def boundary_name(name: str) -> str:
     """The managed policy's name: the templates of a course put it together in the same way."""
-    return f"{name}-boundary"
+    return managed_name(BOUNDARY, name)
+
+
+def managed_name(policy: str, name: str) -> str:
+    """The name of the managed policy that a document is made as: workshop-learner-service."""
+    return f"{name}-{policy}"
 
 
 def written(policy: str, settings: Settings) -> Path:

@@ -51,6 +51,12 @@ SETTINGS = (
     Setting("state_dir", "<root>/.workshop", "folder", "the local AWS's state, locks and logs"),
     Setting("runs_dir", "<root>/runs", "folder", "executed notebooks, reports, metrics"),
     Setting("port", "4566", "TCP port, 1-65535", "loopback port of the local AWS"),
+    Setting(
+        "metric_seconds",
+        "5",
+        "seconds, 0.5-60",
+        "CloudWatch's minute on the local AWS: alarms and scaling run 60 / it times as fast as on AWS",
+    ),
     Setting("region", "us-east-1", "AWS region", "any region", also=("AWS_REGION", "AWS_DEFAULT_REGION")),
     Setting("name", "workshop", "a-z, 0-9, -", "prefix of every stack: two courses fit in one account"),
     Setting("source_cidr", "", "IPv4 CIDR", "who may reach the instances on AWS: your address with /32"),
@@ -70,6 +76,7 @@ class Settings:
     state_dir: Path
     runs_dir: Path
     port: int
+    metric_seconds: float
     region: str
     name: str
     source_cidr: str
@@ -101,6 +108,17 @@ def _port(text: str) -> int:
     if not 1 <= int(text) <= 65535:
         raise _Bad("expected a port from 1 to 65535")
     return int(text)
+
+
+def _minute(text: str) -> float:
+    expected = "expected seconds from 0.5 to 60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise _Bad(expected) from None
+    if not 0.5 <= seconds <= 60:
+        raise _Bad(expected)
+    return seconds
 
 
 def _pattern(pattern: str, expected: str) -> Callable[[str], str]:
@@ -154,6 +172,7 @@ _WORDS: dict[str, Callable[[str], Any]] = {
     "engine": _choice("auto", "process", "docker"),
     "profile": _choice("quick", "full"),
     "port": _port,
+    "metric_seconds": _minute,
     "region": _pattern(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}", "a region such as us-east-1"),
     "name": _pattern(
         r"[a-z][a-z0-9-]{0,18}[a-z0-9]", "2 to 20 of a-z, 0-9 and -, a letter first, no - at the end"

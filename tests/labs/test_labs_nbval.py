@@ -22,7 +22,7 @@ from workshop import kernels
 HERE = Path(__file__).parent
 SANITIZE = HERE / "sanitize.cfg"
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
-CELL_SECONDS = 300
+CELL_SECONDS = 900
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def _status(arguments: argparse.Namespace) -> int:
         print_json(found)
         return 0
     if settings.target == "local":
-        print(f"local AWS at {running.endpoint}" if running else "local AWS: not running (workshop up)")
+        print(_local_line(running))
     print_table([[f"lab {x['lab']}", x["kind"], x["name"], x["status"]] for x in found["things"]])
     if found["holder"]:
         print(f"in use by process {found['holder'].get('pid')}: {found['holder'].get('command')}")
@@ -103,6 +103,15 @@ def _status(arguments: argparse.Namespace) -> int:
     if found["run"] and found["run"]["status"] == CUT_OFF:
         print("  to go on: workshop run 1-4 --resume")
     return 0
+
+
+def _local_line(running: Any) -> str:
+    if running is None:
+        return "local AWS: not running (workshop up)"
+    faster = (
+        f", {60 / running.metric_seconds:g} times as fast as AWS's" if running.metric_seconds != 60 else ""
+    )
+    return f"local AWS at {running.endpoint}; CloudWatch's minute lasts {running.metric_seconds:g} s{faster}"
 
 
 def _latest_run(settings: Settings) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     sbom.add_argument("--scan", action="store_true", help="also ask the advisory database for known faults")
     for verb in (build, push, sbom):
-        verb.add_argument("names", nargs="*", metavar="NAME", help="mxnet, tensorflow (default: all)")
+        verb.add_argument("names", nargs="*", metavar="NAME", help="default: mxnet, tensorflow; also serving")
         verb.add_argument("--gpu", action="store_true", help="the variant with wheels for NVIDIA's GPUs")
         add_json(verb)
 
@@ -140,10 +140,10 @@ def _connected(arguments: argparse.Namespace) -> Any:
 def _names(arguments: argparse.Namespace) -> list[str]:
     from workshop.aws import images
 
-    unknown = [name for name in arguments.names if name not in images.IMAGES]
+    unknown = [name for name in arguments.names if name not in images.EVERY]
     if unknown:
         raise WorkshopError(
-            f"there is no image '{unknown[0]}' (images: {', '.join(images.IMAGES)})", "workshop build"
+            f"there is no image '{unknown[0]}' (images: {', '.join(images.EVERY)})", "workshop build"
         )
     return list(arguments.names or images.IMAGES)
 

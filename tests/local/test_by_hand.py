@@ -20,6 +20,7 @@ MADE_BEFORE = ("airflow", "private-network", "sentiment")
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attendee]:
     with attendee(tmp_path_factory.mktemp("by-hand")) as one:
+        one.variables.pop("WORKSHOP_DATA_DIR", None)  # the samples: what is typed is shown here, not what is learned
         prepared = one.run("prepare", "3", timeout_seconds=120)
         assert prepared.returncode == 0, prepared.stdout + prepared.stderr
         deploy = f"from workshop.aws import stacks\nfor concern in {MADE_BEFORE}: stacks.deploy(concern)"

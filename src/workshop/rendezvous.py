@@ -122,8 +122,8 @@ class Rendezvous:
                 await self._note(name, message)
         except TimeoutError:
             why = f"no sign of it for {SILENCE_SECONDS:g} s"
-        except (OSError, ValueError):
-            pass  # the connection broke: unexplained
+        except (OSError, ValueError):  # the connection broke
+            why = UNEXPLAINED
         if name not in self._done:
             told = f" at {self._at[name]}" if name in self._at else ""
             await self._end(f"{name} ({self._joined[name].get('label', '')}) left{told}: {why}")

@@ -1,4 +1,5 @@
-"""Lists that ministack cuts off, or gives twice, come in pages that end: log events, object versions, tags.
+"""Lists that ministack cuts off, or gives twice, come in pages that end: log events (of the streams that were asked
+for), object versions, tags.
 
 Try it:  aws logs filter-log-events --log-group-name GROUP --page-size 100
 Knows nothing of what is listed: it counts what a page has given and asks ministack for what comes after.
@@ -35,7 +36,8 @@ def _events(original: Any, data: Request) -> Any:
             return logs.error_response_json("InvalidParameterException", message, 400)
         start, given = int(first), int(second)
     limit = min(int(data.get("limit") or MOST_EVENTS), MOST_EVENTS - given)
-    status, _, body = answer = original({**data, "startTime": start, "limit": limit + given})
+    asked = {**data, "startTime": start, "limit": limit + given}
+    status, _, body = answer = original(asked | _streams(data))
     if status >= 400:
         return answer
     document = json.loads(body)
@@ -46,6 +48,17 @@ def _events(original: Any, data: Request) -> Any:
         count = sum(each["timestamp"] == newest for each in document["events"])
         document["nextToken"] = f"{newest}/{count + (given if newest == start else 0)}"
     return logs.json_response(document)
+
+
+def _streams(data: Request) -> Request:
+    """logStreamNamePrefix, which ministack does not read, as the names of streams; no stream has an empty name."""
+    from ministack.services import cloudwatch_logs as logs
+
+    prefix = data.get("logStreamNamePrefix")
+    if not prefix:
+        return {}
+    streams = logs._log_groups.get(logs._resolve_log_group_name(data), {}).get("streams", {})
+    return {"logStreamNames": [name for name in streams if name.startswith(prefix)] or [""]}
 
 
 def _after_the_only_version(bucket: str, query: Request) -> Request:

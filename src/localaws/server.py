@@ -22,6 +22,7 @@ from localaws import identity
 LOOPBACK = "127.0.0.1"
 WATCH_SECONDS = 0.5
 SHORTEST_MINUTE_SECONDS = 0.5
+KEEP_ALIVE_SECONDS = 75
 ACCOUNT_ID = "123456789012"
 # All that a server needs of its starter's environment.
 KEPT = (
@@ -56,6 +57,8 @@ class Options:
     learner_attached: tuple[str, ...] = ()  # those of them that the key `local` has beside its own policy
     record_decisions: bool = False  # keep each of IAM's decisions, see `identity.decisions`
     layer_cache: Path | None = None  # large layers of images that any server of this machine has had
+    # What stands for SageMaker's built-in algorithms, by name: see `sagemaker.algorithms`.
+    algorithms: dict[str, Path] = field(default_factory=dict)
     # CloudWatch's minute: services publish once in so many seconds, and an alarm's Period of 60 is that long.
     metric_seconds: float = 60.0
 
@@ -117,6 +120,20 @@ def _configure(options: Options) -> dict[str, str]:
     return before
 
 
+def _close_when_the_client_has() -> None:
+    """Hypercorn holds the socket of a client that has gone until the time for keeping idle ones has passed: some
+    hundred short connections in a minute would use up all that a process may have open."""
+    from hypercorn.asyncio.tcp_server import TCPServer
+
+    read = TCPServer._read_data
+
+    async def read_and_wait_no_longer(self: Any) -> None:
+        await read(self)
+        await self.idle_task.stop()
+
+    TCPServer._read_data = read_and_wait_no_longer  # type: ignore[method-assign]
+
+
 async def _serve(options: Options, before: dict[str, str], ready: Callable[[str], None]) -> None:
     from hypercorn.asyncio import serve as run_hypercorn
     from hypercorn.config import Config
@@ -128,7 +145,8 @@ async def _serve(options: Options, before: dict[str, str], ready: Callable[[str]
     config = Config()
     config.bind = [f"{LOOPBACK}:{options.port}"]
     config.loglevel = "WARNING"
-    config.keep_alive_timeout = 75
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    _close_when_the_client_has()
     config.graceful_timeout = 2
     # The additions end what runs while requests are still answered; only then does the port close.
     asked, stopping = asyncio.Event(), asyncio.Event()
@@ -141,9 +159,12 @@ async def _serve(options: Options, before: dict[str, str], ready: Callable[[str]
     try:
         await _listening(options.port, http)
         await installed.start()
+        # While it is open, no new folder can have its number. Opened before anybody knows of the server, so that
+        # whoever removes the folder at once is noticed too.
+        held = os.open(options.folder, os.O_RDONLY)
         logger.warning("ready on %s after %.2f s", options.endpoint, time.monotonic() - began)
         ready(installed.engine.name)
-        watch = asyncio.create_task(_watch(options.folder, gone, asked))
+        watch = asyncio.create_task(_watch(options.folder, held, gone, asked))
         await asked.wait()
         watch.cancel()
         await installed.stop(keep=not gone.is_set())
@@ -154,9 +175,11 @@ async def _serve(options: Options, before: dict[str, str], ready: Callable[[str]
         await http
 
 
-async def _watch(folder: Path, gone: asyncio.Event, asked: asyncio.Event) -> None:
-    """End the server when its folder is removed: nobody would find it any more, and its port stayed taken."""
-    held = os.open(folder, os.O_RDONLY)  # while it is open, no new folder can have its number
+async def _watch(folder: Path, held: int, gone: asyncio.Event, asked: asyncio.Event) -> None:
+    """End the server when its folder is removed: nobody would find it any more, and its port stayed taken.
+
+    held: the folder, open; closed when the watch ends.
+    """
     try:
         while _same(folder, held):
             await asyncio.sleep(WATCH_SECONDS)

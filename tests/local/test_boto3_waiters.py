@@ -295,6 +295,19 @@ def test_tasks_come_in_pages(aws: World) -> None:
     assert [len(page) for page in stopped()] == [2, 1]
 
 
+def test_events_of_streams_with_a_prefix_are_theirs_alone(many: World) -> None:
+    client = many.client("logs")
+    event = [{"timestamp": 1_700_000_000_000, "message": "of another"}]
+    client.create_log_stream(logGroupName="/many/1", logStreamName="a/1")
+    client.create_log_stream(logGroupName="/many/1", logStreamName="b/1")
+    client.put_log_events(logGroupName="/many/1", logStreamName="b/1", logEvents=event)
+    found = {
+        prefix: client.filter_log_events(logGroupName="/many/1", logStreamNamePrefix=prefix)["events"]
+        for prefix in ("a", "b", "c")
+    }
+    assert {prefix: len(events) for prefix, events in found.items()} == {"a": 0, "b": 1, "c": 0}
+
+
 def test_tail_of_a_log_asks_from_the_last_event_on_and_gets_each_once(many: World) -> None:
     """What `aws logs tail --follow` of version 2 does: FilterLogEvents from the newest timestamp, by event id."""
     client = many.client("logs")

@@ -35,7 +35,7 @@ bench:     ## measure what is claimed about speed and accuracy
 LOCK = .venvs/uv/bin/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 lock:      ## resolve pyproject.toml into requirements/ again
-	@for name in workshop mxnet serving airflow uv moto awscli audit; do $(LOCK) --extra $$name -o requirements/$$name.txt || exit 1; done
+	@for name in workshop mxnet serving linear-learner airflow uv moto awscli audit; do $(LOCK) --extra $$name -o requirements/$$name.txt || exit 1; done
 	@for name in tensorflow test; do $(LOCK) --extra $$name -c requirements/workshop.txt -o requirements/$$name.txt || exit 1; done
 	@for name in mxnet tensorflow; do $(LOCK) --extra $$name-gpu -c requirements/$$name.txt -o requirements/$$name-gpu.txt || exit 1; done
 

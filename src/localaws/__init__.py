@@ -3,9 +3,10 @@ loopback address.
 
 Try it:  python -m localaws serve --state-dir .workshop --port 4566, then any AWS client with that endpoint
 Imports nothing of `workshop` and never learns what a lab is. `daemon` starts and stops it as a process of
-its own; `server` serves; `additions` says what is hooked into ministack and where. `engine` runs containers and
-`ecs` their tasks; `registry` holds images, `identity` decides who may what, `loadbalancer` balances, `alarms`
-watch metrics, `scaling` acts on them, `cloudformation` makes stacks.
+its own; `server` serves; `additions` says what is hooked into ministack and where. `engine` runs containers,
+`ecs` its tasks and `sagemaker` its jobs and endpoints; `registry` holds images, `identity` decides who may what,
+`loadbalancer` balances, `restapis` answers as API Gateway does, `alarms` watch metrics, `scaling` acts on them,
+`cloudformation` makes stacks.
 Everything is kept in STATE_DIR/localaws.
 
 What is not emulated. This is the only list; whatever is on it refuses by name, or is said here to be a
@@ -14,8 +15,8 @@ record only.
 - Services other than these (UnsupportedOperation, HTTP 501): acm, apigateway, application-autoscaling,
   autoscaling, cloudformation, cloudwatch, cognito, dynamodb, dynamodb streams, ec2, ecr, ecs,
   elasticloadbalancing, events, firehose, iam, kinesis, kms, lambda, logs, pipes, resource groups, route53, s3,
-  scheduler, secretsmanager, servicediscovery, ses, sns, sqs, ssm, states, sts, tagging. So no SageMaker, no
-  RDS, no EKS, no Batch, no Bedrock.
+  sagemaker, scheduler, secretsmanager, servicediscovery, ses, sns, sqs, ssm, states, sts, tagging. So no RDS,
+  no EKS, no Batch, no Bedrock.
 - EC2 instances are records: they have a type, a subnet, an address and tags, and nothing boots. The
   containers that ECS places on them run on this machine, with this machine's kernel, disk and GPUs, if
   any. There is no instance metadata.
@@ -23,8 +24,8 @@ record only.
   Published ports are on the loopback address.
 - IAM is enforced (see `identity`; --no-enforce turns it off). Resources, condition keys and the further rights
   of a call are AWS's for application-autoscaling, autoscaling, cloudformation, cloudwatch, dynamodb, ec2, ecr,
-  ecs, elasticloadbalancing, events, iam, lambda, logs, s3, ssm and sts, as far as labs use them; for other
-  services they are ministack's. Not known: tags of
+  ecs, elasticloadbalancing, events, iam, lambda, logs, s3, sagemaker, ssm and sts, as far as labs use them; for
+  other services they are ministack's. Not known: tags of
   existing resources in conditions of calls of EC2's own, service control policies, organisations, VPC endpoint
   policies, what is encrypted with KMS keys. AssumeRoleWithWebIdentity reads the token and checks
   no signature. HTTP to the loopback address counts as aws:SecureTransport. The key
@@ -92,6 +93,32 @@ record only.
   once in a cooldown. Refused: other namespaces, scheduled actions, predictive scaling, metric math in customized
   metrics, predefined metrics but ALBRequestCountPerTarget, ECSServiceAverageCPUUtilization and
   ECSServiceAverageMemoryUtilization. The service-linked role is there to be seen; its rights are not asked for.
+- SageMaker: training jobs, models, endpoints, batch transform, model package groups and packages, tags. Containers
+  run on this machine: an instance type gives a memory limit (where it is one of ECS's table) and GPUs, if there are
+  any; a volume's size limits nothing. As processes they find /opt/ml where SAGEMAKER_BASE_DIR says, and network
+  isolation takes nothing but the credentials from them. Of AWS's own images there are those of built-in algorithms
+  that the server was started with (--algorithm), and what they learn is not what the real ones do. A training job
+  that runs when the server ends has failed; EnableSageMakerMetricsTimeSeries and MaxPendingTimeInSeconds are records.
+  VPCs and KMS keys of models are records; packages are neither scanned nor validated. An operation that is not there
+  refuses with UnsupportedOperation; so do inference pipelines (several containers in a model), multi-model endpoints,
+  inference components, uncompressed and additional model data, images of registries in a VPC, serverless and
+  asynchronous endpoints, shadow variants, data capture, explainers, enhanced metrics, Elastic Inference, core dumps,
+  instance pools, capacity reservations, policies of package groups, validation and encryption of packages, their
+  managed storage, algorithms as resources, AWS Marketplace; and for training jobs several instances, instance groups,
+  spot instances, checkpoints, VPCs, warm pools, training plans, the debugger, the profiler, experiments, MLflow,
+  retries, remote debugging, serverless jobs, KMS keys, artefacts that are not compressed, the input modes Pipe and
+  FastFile, shuffled channels, augmented manifests, channels from file systems, UpdateTrainingJob, tuning.
+  A transform job that runs when the server ends has failed; an endpoint is SystemUpdating until its containers run
+  again. An endpoint whose container ends while it starts has failed at once, where AWS starts it anew for minutes. An
+  instance takes 256 invocations at once, more are throttled (AWS publishes no limit). Overhead latency begins when the
+  request has been read; how long an update may take at most is a record. Refused: shifting traffic but all at once,
+  rolling deployments, rollback by alarms, variants without instances, network isolation of what serves, streamed
+  answers, sessions; in transform jobs RecordIO, TFRecord, augmented manifests, filters and joins.
+- API Gateway: a REST API answers below /_aws/execute-api/API/STAGE of this server's address, where AWS gives each a
+  host name of its own. What keys have used of their quota and burst is forgotten with the server, and a quota's day
+  begins with the first request. Execution logs and metrics of single methods are none, whatever a stage's settings
+  say; a body that Lambda would refuse as too large (6 MB) becomes a 413, which AWS documents nowhere. Stacks are
+  refused access logs, canaries and caches of stages.
 - Lambda: Python functions run as processes; layers and time limits hold, memory limits don't. No VPC, no
   SnapStart.
 - KMS: Encrypt and Decrypt work within one server; Sign and Verify refuse.
@@ -100,5 +127,5 @@ record only.
 - Calls that an emulated service lacks are refused by name: ECS with
   UnsupportedFeatureException (StartTask, task sets, custom attributes and the agent's Submit* calls among
   them), the others with InvalidAction or its like.
-- Prices, quotas and service limits: nothing is charged or throttled.
+- Prices, quotas and service limits: nothing is charged, and but for InvokeEndpoint nothing throttled.
 """

@@ -73,6 +73,14 @@ def _parser() -> argparse.ArgumentParser:
         help="managed policy that the role of the key `local` has beside --learner-policy",
     )
     serve.add_argument(
+        "--algorithm",
+        type=_named_path,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="what runs in the place of SageMaker's built-in algorithm NAME: a JSON file with an image's config",
+    )
+    serve.add_argument(
         "--record-decisions",
         action="store_true",
         help="keep every IAM decision in STATE_DIR/localaws/decisions.jsonl",
@@ -105,6 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         record_decisions=given.record_decisions,
         layer_cache=given.layer_cache,
         metric_seconds=given.metric_seconds,
+        algorithms=dict(given.algorithm),
     )
     try:
         daemon.serve_here(options, given.ready_fd)

@@ -24,6 +24,7 @@ from localaws.loadbalancer import hooks as loadbalancer
 from localaws.registry import calls as registry
 from localaws.registry.bodies import Bodies
 from localaws.registry.layercache import LayerCache
+from localaws.sagemaker import hooks as sagemaker
 from localaws.server import ACCOUNT_ID, Options
 from localaws.snapshots import Snapshots, restore, take_over
 
@@ -41,6 +42,7 @@ class Installed:
     managed_policies: dict[str, identity.Policy | None]
     learner_attached: tuple[str, ...]
     alarms: Watch
+    sagemaker: sagemaker.SageMaker
 
     async def start(self) -> None:
         """Once requests are answered: bring back what the last server left."""
@@ -48,6 +50,7 @@ class Installed:
         identity.admit_learner(ACCOUNT_ID, self.learner_policy, self.learner_attached)
         await asyncio.to_thread(self.load_balancers.start)
         await asyncio.to_thread(ecs.recover)
+        await asyncio.to_thread(self.sagemaker.start)
         self.alarms.start()
         self._task = asyncio.create_task(self.snapshots.run())
         self.snapshots.changed()
@@ -55,6 +58,7 @@ class Installed:
     async def stop(self, keep: bool = True) -> None:
         """Before the last state is written, if it is kept: end what runs."""
         await asyncio.to_thread(self.alarms.close)
+        await asyncio.to_thread(self.sagemaker.close)
         await asyncio.to_thread(ecs.close)
         await asyncio.to_thread(self.engine.stop_all)
         await asyncio.to_thread(self.load_balancers.close)
@@ -83,6 +87,7 @@ def install(options: Options, environment: Mapping[str, str]) -> Installed:
     from localaws.cloudformation import late, resource_rights, templates
     from localaws.ecs import answers as ecs_answers
     from localaws.registry import images as ecr_images
+    from localaws.restapis import hooks as restapis
     from localaws.scaling import hooks as scaling
 
     passed_on = {name: environment[name] for name in engines.PASSED_ON if name in environment}
@@ -107,16 +112,34 @@ def install(options: Options, environment: Mapping[str, str]) -> Installed:
     ecs_answers.install()
     watch = alarms.install(options.metric_seconds)
     scaling.install(watch)
+    restapis.install(options.metric_seconds)
     linter = Linter()
     resource_rights.install()
     templates.install(linter, late.load)
-    snapshots = Snapshots(options.folder, is_busy=_tasks_run)
+    snapshots = Snapshots(options.folder, is_busy=lambda: _tasks_run() or sagemaker_areas.is_busy())
+    sagemaker_areas = sagemaker.install(
+        engine,
+        options.endpoint,
+        options.region,
+        options.metric_seconds,
+        options.algorithms,
+        snapshots.changed,
+    )
     alarm_records.on_change.append(lambda alarm, before, state: snapshots.changed())
     shells = DataChannels(Bodies(ministack.app.app, uploads, admits), ecs_tasks.execute.claim)
     application = Front(shells, snapshots.changed)
     attached = options.learner_attached
     return Installed(
-        application, engine, balancers, snapshots, linter, learner_policy, managed, attached, watch
+        application,
+        engine,
+        balancers,
+        snapshots,
+        linter,
+        learner_policy,
+        managed,
+        attached,
+        watch,
+        sagemaker_areas,
     )
 
 

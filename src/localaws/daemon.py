@@ -57,12 +57,14 @@ def start(
     layer_cache: Path | None = None,
     metric_seconds: float = Options.metric_seconds,
     learner_attached: Sequence[str] = (),
+    algorithms: dict[str, Path] | None = None,
 ) -> Running:
     """Start the server detached and return once it answers; the one that runs already is returned as it is.
 
     learner: the policy of whoever calls with the key `local`; without it that is an administrator.
     managed_policies: documents by the name of the managed policy that the account has of each.
     learner_attached: the names of those that the learner has beside `learner`.
+    algorithms: by the name of a built-in algorithm of SageMaker's, the file that describes what runs in its place.
     Errors: PortBusy if another program has the port; NotReady with the log's end if the server did not
     come up.
     """
@@ -86,6 +88,7 @@ def start(
             record_decisions=record_decisions,
             layer_cache=layer_cache,
             metric_seconds=metric_seconds,
+            algorithms=dict(algorithms or {}),
         )
         _spawn(options)
         running = status(state_dir)
@@ -213,6 +216,8 @@ def _spawn(options: Options) -> None:
         command += ["--learner-policy", str(Path(options.learner_policy).absolute())]
     for name, path in options.managed_policies.items():
         command += ["--managed-policy", f"{name}={Path(path).absolute()}"]
+    for name, path in options.algorithms.items():
+        command += ["--algorithm", f"{name}={Path(path).absolute()}"]
     for name in options.learner_attached:
         command += ["--learner-managed-policy", name]
     if options.record_decisions:

@@ -1,7 +1,7 @@
 """The first to see a request: refuses by name what is not emulated, and pages of other sites, and notes that
 state may have changed.
 
-Try it:  aws sagemaker list-models
+Try it:  aws rds describe-db-instances
 Knows signing names and little else; everything it lets through is ministack's or an addition's to answer.
 """
 
@@ -48,6 +48,7 @@ EMULATED = frozenset(
         "route53",
         "s3",
         "s3express",
+        "sagemaker",
         "scheduler",
         "secretsmanager",
         "servicediscovery",

@@ -301,6 +301,13 @@ def test_push_into_a_full_registry_fails_at_once_with_a_remedy(tmp_path: Path, l
 def test_cleaning_takes_what_was_built_out_of_docker_and_keeps_the_cache(
     built: dict[str, dict[str, Any]], learner: Attendee
 ) -> None:
+    # As the local AWS names what it builds by itself; of one a container is made.
+    idle, used = (f"localaws/test-{name}-{learner.port}:latest" for name in ("idle", "used"))
+    for name in (idle, used):
+        container = docker("create", built["serving"]["uri"])
+        docker("commit", container, name)
+        docker("rm", container)
+    container = docker("create", used)
     ended = learner.run("clean", "--all", timeout_seconds=120)
     assert ended.returncode == 0 and "names of images from Docker" in ended.stdout, (
         ended.stdout + ended.stderr
@@ -308,4 +315,7 @@ def test_cleaning_takes_what_was_built_out_of_docker_and_keeps_the_cache(
     form = "{{.Repository}}:{{.Tag}}"
     left = docker("images", "--filter", "label=workshop.image", "--format", form).splitlines()
     assert [name for name in left if name.startswith((f"127.0.0.1:{learner.port}/workshop", "<none>"))] == []
+    assert (idle in left, used in left) == (False, True)
+    docker("rm", container)
+    docker("image", "rm", used)
     assert all(step["cached"] for step in build(learner, "mxnet")[0]["steps"])

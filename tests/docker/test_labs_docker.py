@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -18,32 +19,42 @@ RUN_SECONDS = 1800  # building the images for the first time takes half of it
 GROUP = 4  # lab 4's scheduler, server and two workers
 MOST_OF_THE_SERVICE = 3  # lab 6's, under load
 LARGEST_MB = {"mxnet": 1000, "tensorflow": 2100, "serving": 450}
+LARGEST_ALGORITHM_MB = 300
+ALGORITHM = "localaws/linear-learner:latest"  # what the local AWS builds by itself for lab 8
+# What lab 6's service and lab 8's endpoint leave up: kinds of containers, as their names say.
+UP = ["interface", "serving", "workshop"]
 RETURN_SECONDS = 90
 UNITS = {"MB": 1, "GB": 1000}
 
 
 class Seen:
-    """What was there at some moment while the labs ran."""
+    """What was there at some moment while the labs ran. started: image and name of every container."""
 
     def __init__(self, owner: Path) -> None:
-        self.images: set[str] = set()
+        self.started: list[tuple[str, str]] = []
         self.most_members = self.most_serving = 0
         self._filter = f"label=localaws.owner={owner}"
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> "Seen":
+        # Some are there for less than a second: Docker tells of each.
+        form = "{{.Actor.Attributes.image}} {{.Actor.Attributes.name}}"
+        command = ["docker", "events", "--filter", self._filter, "--filter", "event=start", "--format", form]
+        self._events = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._done.set()
         self._thread.join()
+        self._events.terminate()
+        lines, _ = self._events.communicate()
+        self.started = [(image, name) for image, name in map(str.split, lines.splitlines())]
 
     def _watch(self) -> None:
         while not self._done.wait(0.5):
             containers = self.now()
-            self.images.update(image for image, _ in containers)
             serving, interfaces = count(containers, "serving"), count(containers, "interface")
             self.most_serving = max(self.most_serving, serving)
             self.most_members = max(self.most_members, interfaces - serving)
@@ -52,6 +63,10 @@ class Seen:
         """Image and name of every container of the learner's."""
         listed = docker("ps", "--all", "--filter", self._filter, "--format", "{{.Image}} {{.Names}}")
         return [(image, name) for image, name in map(str.split, listed.splitlines())]
+
+    def kinds(self) -> list[str]:
+        """Container definitions, or what else is first in the name, of what is there now."""
+        return sorted(name.split("-")[1] for _, name in self.now())
 
 
 def count(containers: list[tuple[str, str]], kind: str) -> int:
@@ -83,6 +98,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attendee]:
         )
         yield one
     remove_images(one.port)
+    subprocess.run(["docker", "image", "rm", ALGORITHM], capture_output=True)  # not if somebody else's is up
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +118,22 @@ def test_labs_pass_with_docker(ran: "CompletedProcess[str]", learner: Attendee) 
 
 
 def test_tasks_were_containers_of_every_image(ran: "CompletedProcess[str]", seen: Seen) -> None:
-    repositories = {image.partition("@")[0].rpartition("/")[2] for image in seen.images}
+    repositories = {repository(image) for image, _ in seen.started}
     assert [name for name in LARGEST_MB if not any(name in each for each in repositories)] == []
+
+
+def repository(image: str) -> str:
+    return image.partition("@")[0].rpartition("/")[2]
+
+
+def test_what_sagemaker_ran_were_containers_of_the_algorithm_and_of_the_courses_own_image(
+    ran: "CompletedProcess[str]", seen: Seen
+) -> None:
+    jobs = [image for image, name in seen.started if name.startswith("ecs-algo-1-")]
+    hosted = [image for image, name in seen.started if "-AllTraffic-" in name]
+    assert jobs.count(ALGORITHM) == len(jobs) - 1 == 2
+    assert any("mxnet" in repository(image) for image in jobs)
+    assert hosted == [ALGORITHM, ALGORITHM]
 
 
 def test_each_member_of_the_group_had_an_address_of_its_own(ran: "CompletedProcess[str]", seen: Seen) -> None:
@@ -114,8 +144,16 @@ def test_service_grew_with_its_load_to_so_many_containers_and_shrank_to_one(
     ran: "CompletedProcess[str]", seen: Seen
 ) -> None:
     assert seen.most_serving >= MOST_OF_THE_SERVICE
-    one = ["interface", "serving"]
-    wait_until(lambda: sorted(name.split("-")[1] for _, name in seen.now()) == one, RETURN_SECONDS)
+    wait_until(lambda: count(seen.now(), "serving") == 1, RETURN_SECONDS)
+
+
+def test_jobs_have_left_nothing_and_one_endpoint_is_up(ran: "CompletedProcess[str]", seen: Seen) -> None:
+    wait_until(lambda: seen.kinds() == UP, RETURN_SECONDS, lambda: str(seen.now()))
+    [(image, name)] = [each for each in seen.now() if "-AllTraffic-" in each[1]]
+    assert image == ALGORITHM
+    inspected = json.loads(docker("inspect", name))[0]
+    assert inspected["Config"]["User"] not in ("", "root", "0")
+    assert not [place for place in inspected["NetworkSettings"]["Ports"].values() if place]
 
 
 def test_images_are_within_their_size(ran: "CompletedProcess[str]", learner: Attendee) -> None:
@@ -127,13 +165,14 @@ def test_images_are_within_their_size(ran: "CompletedProcess[str]", learner: Att
     for name, limit in LARGEST_MB.items():
         sizes = [_megabytes(row["size"]) for row in rows if name in row["name"]]
         assert sizes and max(sizes) <= limit, rows
+    assert _megabytes(docker("images", "--format", "{{.Size}}", ALGORITHM)) <= LARGEST_ALGORITHM_MB
 
 
 def _megabytes(text: str) -> float:
     return float(text[:-2]) * UNITS[text[-2:]]
 
 
-def test_service_returns_after_the_local_aws_was_killed_and_no_container_is_left_of_before(
+def test_service_and_endpoint_return_after_the_local_aws_was_killed_and_no_container_is_left_of_before(
     ran: "CompletedProcess[str]", learner: Attendee, seen: Seen
 ) -> None:
     before = {name for _, name in seen.now()}
@@ -143,9 +182,9 @@ def test_service_returns_after_the_local_aws_was_killed_and_no_container_is_left
     assert up.returncode == 0, up.stderr
     asked = wait_until(lambda: _answer(learner), RETURN_SECONDS, lambda: learner.run("status").stdout)
     assert json.loads(asked)["predictions"]
-    after = seen.now()
-    assert (count(after, "serving"), len(after)) == (1, 2)
-    assert before.isdisjoint(name for _, name in after)
+    wait_until(lambda: learner.run("check", "8").returncode == 0, RETURN_SECONDS)
+    assert seen.kinds() == UP
+    assert before.isdisjoint(name for _, name in seen.now())
 
 
 def _answer(learner: Attendee) -> str:

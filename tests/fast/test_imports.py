@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,18 @@ MODULES = {path: ".".join(path.relative_to(SRC).with_suffix("").parts) for path 
 
 
 # Each stands on those before it, and knows none after it.
-ORDER = ("identity", "registry", "engine", "loadbalancer", "ecs", "alarms", "scaling", "cloudformation")
+ORDER = (
+    "identity",
+    "registry",
+    "engine",
+    "loadbalancer",
+    "ecs",
+    "sagemaker",
+    "restapis",
+    "alarms",
+    "scaling",
+    "cloudformation",
+)
 
 
 @functools.cache
@@ -127,6 +139,15 @@ def test_reading_a_dag_imports_nothing_that_calls_aws(path):
 def test_functions_import_only_boto3_and_the_standard_library(path):
     names = {name.partition(".")[0] for name in imported(path)}
     assert names <= set(sys.stdlib_module_names) | {"boto3", "botocore"}
+
+
+def test_the_map_of_sagemakers_modules_has_each_of_them():
+    folder = SRC / "localaws" / "sagemaker"
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert modules - set(re.findall(r"\w+", told)) == set()
+    rows = [re.split(r"  +", line.strip())[-1] for line in told.splitlines() if line.startswith("    ")]
+    assert set(re.findall(r"\w+", " ".join(rows))) - {"and"} <= modules
 
 
 def test_no_module_is_longer_than_a_sitting():

@@ -28,8 +28,8 @@ def test_request_without_a_signature_names_no_service(header: bytes) -> None:
 
 
 def test_refusal_names_the_service_in_the_protocol_of_the_request() -> None:
-    status, kind, body = front.refusal("sagemaker", b"application/x-amz-json-1.1")
-    assert (status, kind) == (501, "application/json") and "sagemaker" in json.loads(body)["message"]
+    status, kind, body = front.refusal("glue", b"application/x-amz-json-1.1")
+    assert (status, kind) == (501, "application/json") and "glue" in json.loads(body)["message"]
     status, kind, body = front.refusal("rds", b"application/x-www-form-urlencoded; charset=utf-8")
     assert (status, kind) == (501, "text/xml") and b"<Code>UnsupportedOperation</Code>" in body
 

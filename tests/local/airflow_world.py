@@ -97,6 +97,7 @@ def airflow_world(folder: Path) -> Iterator[World]:
         (root / name).symlink_to(load({}).root / name)
     (root / "docker" / "tensorflow").mkdir(parents=True)
     (root / "docker" / "tensorflow" / "Dockerfile").write_text(DOCKERFILE)
+    (root / "docker" / "linear-learner").symlink_to(load({}).root / "docker" / "linear-learner")
     settings = load(
         {},
         root=root,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from attendee import free_port
 
@@ -65,13 +66,13 @@ def lay_out(root: Path) -> None:
 
 
 @contextmanager
-def course(folder: Path) -> Iterator[Aws]:
-    """A local AWS without a stack yet."""
+def course(folder: Path, **options: Any) -> Iterator[Aws]:
+    """A local AWS without a stack yet; options: further ones of the server."""
     root, state_dir = folder / "root", folder / "state"
     root.mkdir()
     lay_out(root)
     environments = {"workshop": root / ".venvs" / "workshop"}
-    running = daemon.start(state_dir, free_port(), REGION, "process", environments)
+    running = daemon.start(state_dir, free_port(), REGION, "process", environments, **options)
     try:
         settings = load({}, root=root, state_dir=state_dir, port=running.port, region=REGION, name="course-1")
         yield session.connect(settings, {})

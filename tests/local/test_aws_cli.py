@@ -50,8 +50,8 @@ def test_error_names_its_code(cli: Cli) -> None:
     assert "(ClusterNotFoundException) when calling the ListTasks operation: Cluster not found." in said
     said = cli.refused("aws ecs start-task --cluster c --task-definition x --container-instances y")
     assert "UnsupportedFeatureException" in said and "StartTask" in said
-    said = cli.refused("aws sagemaker list-models")
-    assert "does not emulate sagemaker" in said
+    said = cli.refused("aws eks list-clusters")
+    assert "does not emulate eks" in said
 
 
 def test_group_grows_and_instance_is_drained(aws: World, cli: Cli) -> None:

@@ -32,7 +32,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     made = load({}, root=root, state_dir=folder / "state", port=free_port(), region=REGION, name="course-1")
     managed = {
         policies.managed_name(each, made.name): policies.written(each, made)
-        for each in (policies.LEARNER_SERVICE, policies.BOUNDARY)
+        for each in (*policies.ATTACHED, policies.BOUNDARY)
     }
     daemon.start(
         made.state_dir,
@@ -43,7 +43,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         enforce=True,
         learner=policies.written(policies.LEARNER, made),
         managed_policies=managed,
-        learner_attached=[policies.managed_name(policies.LEARNER_SERVICE, made.name)],
+        learner_attached=[policies.managed_name(each, made.name) for each in policies.ATTACHED],
     )
     yield made
     daemon.stop(made.state_dir)

@@ -57,8 +57,8 @@ REFUSED = {
         r"Unrecognized resource types: \[AWS::S3::Pail\]",
     ),
     "type that is not emulated": (
-        "Resources: {N: {Type: AWS::SageMaker::Model}}",
-        r"Unrecognized resource types: \[AWS::SageMaker::Model\]",
+        "Resources: {N: {Type: AWS::SageMaker::Domain}}",
+        r"Unrecognized resource types: \[AWS::SageMaker::Domain\]",
     ),
     "not YAML": ("Resources: [1", "Template format error"),
 }
@@ -113,7 +113,6 @@ def test_region_of_the_request_decides(client: Client) -> None:
 @pytest.mark.parametrize(
     ("service", "call"),
     [
-        ("sagemaker", "list_models"),
         ("redshift", "describe_clusters"),
         ("rds", "describe_db_instances"),
         ("batch", "describe_job_queues"),

@@ -6,7 +6,7 @@ attributes); an exception fails the resource with the exception's text as the re
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 Properties = dict[str, Any]
@@ -80,6 +80,18 @@ def tagged(type_name: str) -> None:
     from ministack.services.cloudformation import provisioners
 
     provisioners._STACK_TAG_PROPERTY[type_name] = ("Tags", "list")
+
+
+def replaced(type_name: str, name: str, properties: Collection[str]) -> None:
+    """A change of any of these properties is another resource; name: the property that names it.
+
+    The new one is made before the old one is taken away, with the rights that making it needs. Under a name of its
+    template's own it is refused, as there can't be two of that name.
+    """
+    from ministack.services.cloudformation import provisioners
+
+    provisioners._REPLACING_PROPERTIES[type_name] = tuple(properties)
+    provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {"name": name}
 
 
 def physical_name(stack_name: str, logical_id: str, longest: int = 128) -> str:

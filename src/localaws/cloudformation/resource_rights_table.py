@@ -21,7 +21,11 @@ from localaws.cloudformation.provisioning import Properties
 Verb = Literal["create", "update", "delete"]
 TABLE = Path(__file__).with_name("resource_rights.toml")
 # What comes before a resource in an ARN, where it is not `arn:aws:SERVICE:REGION:ACCOUNT:`.
-PREFIXES = {"iam": "arn:aws:iam::{account}:", "s3": "arn:aws:s3:::"}
+PREFIXES = {
+    "apigateway": "arn:aws:apigateway:{region}::",
+    "iam": "arn:aws:iam::{account}:",
+    "s3": "arn:aws:s3:::",
+}
 SCHEMA_REGION = "us-east-1"
 # A custom resource is whatever its function or topic does; that one is called with the caller's rights.
 CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
@@ -102,9 +106,8 @@ def arn_of(service: str, resource: str, account: str, region: str) -> str:
     """An ARN from its last part; what is one already, or `*`, stays."""
     if resource == "*" or resource.startswith("arn:"):
         return resource
-    return (
-        PREFIXES.get(service, f"arn:aws:{service}:{region}:{{account}}:").format(account=account) + resource
-    )
+    start = PREFIXES.get(service, f"arn:aws:{service}:{{region}}:{{account}}:")
+    return start.format(account=account, region=region) + resource
 
 
 @functools.cache
@@ -143,6 +146,8 @@ def _keys(key: str, entry: dict[str, Any], subject: Subject) -> dict[str, Any]:
 
 def _named(resource: str, service: str, entry: dict[str, Any], subject: Subject) -> str:
     filled = _placeholders(resource, entry, subject)
+    if service == "sagemaker":  # it writes names into ARNs in lower case
+        filled = filled.lower()
     whole = re.search(r"arn:aws:[^ ]*$", filled)  # a property that holds an ARN stands for itself
     return whole.group() if whole else arn_of(service, filled, subject.account, subject.region)
 
@@ -164,8 +169,9 @@ def _placeholders(text: str, entry: dict[str, Any], subject: Subject) -> str:
 def _name(entry: dict[str, Any], subject: Subject) -> str:
     """The name that it has, is given, or will get."""
     given = str(subject.physical_id or subject.properties.get(entry["name"]) or "")
-    if given:  # a stack knows an ECS service by its ARN
-        return given.rpartition("/")[2] if ":service/" in given else given
+    if given:  # a stack knows an ECS service, and all of SageMaker's, by the ARN
+        in_arn = ":service/" in given or ":sagemaker:" in given
+        return given.rpartition("/")[2] if in_arn else given
     made = provisioning.physical_name(subject.stack_name, subject.logical_id)
     return made.lower() if entry.get("lowercase") else made
 
@@ -183,9 +189,10 @@ def _tags(subject: Subject) -> Any:
 def _existing_tags(arn: str, subject: Subject) -> dict[str, Any]:
     """aws:ResourceTag/… of the EC2 or ELB resource that an ARN names; the evaluator knows other services' itself.
 
-    One that is being made has the tags it is made with: both services set them in the same call.
+    One that is being made has the tags it is made with: these services and API Gateway set them in the same call.
     """
-    if ":elasticloadbalancing:" in arn and arn.endswith("/*"):
+    balancer = ":elasticloadbalancing:" in arn and arn.endswith("/*")
+    if balancer or re.match(r"arn:aws:apigateway:[^:]*::/(restapis|apikeys|usageplans)/\*(/|$)", arn):
         return {f"aws:ResourceTag/{key}": value for key, value in _pairs(_tags(subject)).items()}
     if ":ec2:" not in arn:
         return {}

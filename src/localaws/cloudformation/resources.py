@@ -17,6 +17,8 @@ from localaws.cloudformation import (
     resources_loadbalancing,
     resources_network,
     resources_oidc,
+    resources_restapis,
+    resources_sagemaker,
     resources_scaling,
     resources_storage,
     templates,
@@ -40,6 +42,8 @@ def install() -> None:
     resources_oidc.install()
     resources_scaling.install()
     resources_groups.install()
+    resources_restapis.install()
+    resources_sagemaker.install()
     templates.enforce_capabilities()
     resource_rights.guard()
 

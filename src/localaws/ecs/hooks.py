@@ -51,6 +51,11 @@ def is_closing() -> bool:
     return bool(_installed) and _installed[0].services.closed
 
 
+def credentials() -> TaskCredentials:
+    """What gives containers the credentials of their roles; other services' containers ask there too."""
+    return _installed[0].credentials
+
+
 def close() -> None:
     """Before the last state is written: end every task, replace none, and have their records say so."""
     _installed[0].close()

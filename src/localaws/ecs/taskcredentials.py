@@ -22,10 +22,12 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @dataclass(frozen=True)
 class Grant:
-    """A task's right to ask for its role."""
+    """A container's right to ask for its role. principal: the service that assumes it."""
 
     role_arn: str
+    owner: str
     session: str
+    principal: str
     token: str
 
 
@@ -42,17 +44,20 @@ class TaskCredentials:
 
         ministack.app.SERVICE_HANDLERS["imds"] = self._answering()
 
-    def grant(self, role_arn: str, task_id: str) -> tuple[str, str]:
-        """(path, authorization token) for a container of the task."""
-        path, grant = PATH + secrets.token_hex(16), Grant(role_arn, task_id, secrets.token_urlsafe(32))
+    def grant(
+        self, role_arn: str, owner: str, session: str = "", principal: str = identity_roles.TASKS
+    ) -> tuple[str, str]:
+        """(path, authorization token) for a container of the owner, a task; its session is called as the task is."""
+        path, token = PATH + secrets.token_hex(16), secrets.token_urlsafe(32)
+        grant = Grant(role_arn, owner, session or owner, principal, token)
         with self._lock:
             self._grants[path] = grant
         return path, grant.token
 
-    def revoke(self, task_id: str) -> None:
-        """Forget a task's grants."""
+    def revoke(self, owner: str) -> None:
+        """Forget an owner's grants."""
         with self._lock:
-            self._grants = {path: each for path, each in self._grants.items() if each.session != task_id}
+            self._grants = {path: each for path, each in self._grants.items() if each.owner != owner}
 
     def _answering(self) -> Callable[..., Awaitable[Any]]:
         async def answer(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:
@@ -69,14 +74,18 @@ class TaskCredentials:
             grant = self._grants.get(path)
         if not grant or not secrets.compare_digest(grant.token.encode(), token.encode()):
             return 403, {"Content-Type": "application/json"}, b'{"message":"no task has these credentials"}'
-        if not identity_roles.trusts(grant.role_arn, identity_roles.TASKS):
-            # Since the task began the role was deleted, or trusts ECS no longer.
+        if not identity_roles.trusts(grant.role_arn, grant.principal):
+            # Since the task began the role was deleted, or trusts the service no longer.
             body = json.dumps({"message": f"the role {grant.role_arn} can't be assumed"})
             return 400, {"Content-Type": "application/json"}, body.encode()
-        return 200, {"Content-Type": "application/json"}, json.dumps(_session(grant)).encode()
+        return (
+            200,
+            {"Content-Type": "application/json"},
+            json.dumps(session(grant.role_arn, grant.session)).encode(),
+        )
 
 
-def _session(grant: Grant) -> dict[str, str]:
+def session(role_arn: str, name: str) -> dict[str, str]:
     """A session of the role, registered so that requests signed with it are known."""
     from ministack.services import iam, sts
 
@@ -85,8 +94,8 @@ def _session(grant: Grant) -> dict[str, str]:
     sts.register_session(
         key,
         {
-            "Arn": identity.session_arn(grant.role_arn, grant.session),
-            "UserId": f"AROA{secrets.token_hex(8).upper()}:{grant.session}",
+            "Arn": identity.session_arn(role_arn, name),
+            "UserId": f"AROA{secrets.token_hex(8).upper()}:{name}",
             "SecretAccessKey": secret,
             "SessionToken": token,
             "Expiration": time.time() + VALID_SECONDS,
@@ -97,5 +106,5 @@ def _session(grant: Grant) -> dict[str, str]:
         "SecretAccessKey": secret,
         "Token": token,
         "Expiration": iam._future(VALID_SECONDS),
-        "RoleArn": grant.role_arn,
+        "RoleArn": role_arn,
     }

@@ -8,12 +8,19 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from localaws.ecs.agent import AgentRights
 from localaws.engine import EngineError
 
 logger = logging.getLogger("localaws")
+
+
+class Rights(Protocol):
+    """What a role may do to a log stream."""
+
+    def may_not_write(self, group_arn: str, stream: str) -> str | None:
+        """Why lines may not be written; None if they may."""
 
 
 class NoLogging(EngineError):
@@ -53,11 +60,12 @@ def destination(
     chosen = Destination(account, options.get("awslogs-region") or region, options["awslogs-group"], stream)
     create_group = str(options.get("awslogs-create-group", "")).lower() == "true"
     rights.refuse_logging(chosen.group_arn, stream, create_group)
-    _make(chosen, create_group)
+    make(chosen, create_group)
     return chosen
 
 
-def _make(chosen: Destination, create_group: bool) -> None:
+def make(chosen: Destination, create_group: bool) -> None:
+    """Make the stream, and its group if told to; raises NoLogging without a group."""
     from ministack.core.responses import request_scope
     from ministack.services import cloudwatch_logs as logs
 
@@ -75,7 +83,7 @@ def _make(chosen: Destination, create_group: bool) -> None:
             logs._create_log_stream({"logGroupName": chosen.group, "logStreamName": chosen.stream})
 
 
-def forward(batches: Iterable[list[str]], chosen: Destination | None, rights: AgentRights) -> None:
+def forward(batches: Iterable[list[str]], chosen: Destination | None, rights: Rights) -> None:
     """Send batches of lines until they end; without a destination, or the right to, they are dropped."""
     from ministack.core.responses import request_scope
     from ministack.services import cloudwatch_logs as logs

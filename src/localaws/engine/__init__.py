@@ -17,6 +17,7 @@ GET $ECS_CONTAINER_METADATA_URI_V4, then Networks[0].IPv4Addresses[0].
 
 import logging
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,19 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A folder that a container begins with and that is read again when it has ended, such as /opt/ml.
+
+    source: here, with at least one subfolder; each of these is the container's at container_path/NAME, and whoever
+    it runs as may write there. variable: where a process, which has no folder at that path, is told of `source`.
+    """
+
+    source: Path
+    container_path: str
+    variable: str
+
+
+@dataclass(frozen=True)
 class Image:
     """A pulled image: what it is called, its manifest's digest, its OCI config, its layers' compressed size."""
 
@@ -97,6 +111,17 @@ class Image:
     @property
     def labels(self) -> Mapping[str, str]:
         return self.config.get("Labels") or {}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image is made here: what Docker calls it, its OCI config, and what Docker builds it from."""
+
+    name: str
+    config: Mapping[str, Any]
+    dockerfile: Path
+    context: Path
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,6 +162,7 @@ class ContainerSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     isolation: Isolation = Isolation()
     image_digest: str = ""
+    base: Base | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +223,9 @@ class Container(Protocol):
     def usage(self) -> Usage | None:
         """Processor time and memory of everything in it; None once it has ended."""
 
+    def bring_back(self, name: str) -> Path:
+        """A subfolder of its base as the ended container left it; raises EngineError when it can't be had."""
+
     def remove(self) -> None:
         """Give back the folder, addresses and ports of a stopped container."""
 
@@ -210,6 +239,9 @@ class Engine(Protocol):
 
     def pull(self, reference: str) -> Image:
         """Find an image; raises CannotPull."""
+
+    def provide(self, recipe: Recipe, stop: threading.Event | None = None) -> Image:
+        """An image that no registry has, from files of this machine; raises CannotPull, also once `stop` is set."""
 
     def endpoint_inside(self, endpoint: str) -> str:
         """The server's endpoint as containers reach it."""

@@ -185,6 +185,11 @@ class ProcessContainer:
         """Processor time and memory of its processes; None once it has ended."""
         return None if self._ended.is_set() else of_tree(self.pid)
 
+    def bring_back(self, name: str) -> Path:
+        """The subfolder of its base: a process wrote into it, and nowhere else."""
+        assert self.spec.base
+        return self.spec.base.source / name
+
     def remove(self) -> None:
         """Give back the folder, addresses and ports of a stopped container."""
         self._forget(self)

@@ -16,6 +16,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from localaws.engine import (
     ContainerSpec,
     EngineError,
     Image,
+    Recipe,
+    dockerbuild,
+    dockerfolders,
 )
 from localaws.engine.dockercontainer import NO_ANSWER, DockerContainer
 from localaws.engine.dockerinterface import IMAGE as INTERFACE_IMAGE
@@ -139,6 +143,10 @@ class DockerEngine:
         self._fetch(self._local_name(reference), image.digest, reference)
         return image
 
+    def provide(self, recipe: Recipe, stop: threading.Event | None = None) -> Image:
+        """Have Docker build the image; what it built before costs a look at the files."""
+        return dockerbuild.build(self._client.api, recipe, stop)
+
     def _local_name(self, reference: str) -> str:
         """ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY as this machine's registry has it."""
         return f"{self._registry}/{parse(reference).repository}"
@@ -183,6 +191,7 @@ class DockerEngine:
         """Start the entry point; returns when it runs, raises EngineError when it can't."""
         if self.closing:
             raise EngineError("the local AWS is stopping")
+        spec = replace(spec, volumes=(*spec.volumes, *dockerfolders.volumes(spec.base)))
         options = create_options(spec, self.owner, self._passed_on) | self._network_options(spec)
         options["labels"] |= self._session
         try:
@@ -234,6 +243,7 @@ class DockerEngine:
         with self._lock:
             self._containers[container.id] = container
         try:
+            dockerfolders.fill(self._client.api, container.id, container.spec.base)
             container.attach()
             self._client.api.start(container.id)
             seen = self._client.api.inspect_container(container.id)

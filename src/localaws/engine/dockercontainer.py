@@ -10,12 +10,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker.errors
 import requests
 
-from localaws.engine import OUT_OF_MEMORY, Binding, ContainerSpec, Exit
+from localaws.engine import OUT_OF_MEMORY, Binding, ContainerSpec, Exit, dockerfolders
 from localaws.engine.dockerterminal import DockerTerminal
 from localaws.engine.loglines import LineSplitter
 from localaws.engine.memory import MIB
@@ -196,6 +197,11 @@ class DockerContainer:
             cpu_seconds = found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
             return Usage(cpu_seconds, (memory["usage"] - cached) / MIB)
         return None
+
+    def bring_back(self, name: str) -> Path:
+        """A subfolder of its base, out of the ended container."""
+        assert self.spec.base
+        return dockerfolders.bring_back(self._api, self.id, self.spec.base, name)
 
     def remove(self) -> None:
         """Remove the stopped container and give back its ports."""

@@ -15,6 +15,7 @@ from localaws.engine import EngineError
 from localaws.engine.memory import KernelLimit
 
 SUPERVISOR = Path(__file__).with_name("supervise.py")
+CANNOT_START = "Error response from daemon: failed to create task: unable to start container process"
 
 
 @dataclass
@@ -54,6 +55,10 @@ def launch(
             pass_fds=(control_read, status_write),
             start_new_session=True,
         )
+    except (OSError, ValueError) as error:  # too much for a process, or zero bytes in words and variables
+        for descriptor in (control_write, status_read, log_read):
+            os.close(descriptor)
+        raise EngineError(f"{CANNOT_START}: {error}") from error
     finally:
         for descriptor in (control_read, status_write, log_write):
             os.close(descriptor)
@@ -62,9 +67,7 @@ def launch(
         supervisor.wait()
         for descriptor in (control_write, status_read, log_read):
             os.close(descriptor)
-        raise EngineError(
-            f"Error response from daemon: failed to create task: unable to start container process: {rest}"
-        )
+        raise EngineError(f"{CANNOT_START}: {rest}")
     return Started(supervisor, int(rest), control_write, status_read, log_read)
 
 

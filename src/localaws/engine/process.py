@@ -13,7 +13,6 @@ import errno
 import json
 import random
 import secrets
-import shutil
 import socket
 import threading
 from collections.abc import Mapping
@@ -27,12 +26,14 @@ from localaws.engine import (
     ContainerSpec,
     EngineError,
     Image,
+    Recipe,
 )
 from localaws.engine.container import ProcessContainer
 from localaws.engine.forward import LOOPBACK, Forwarder
 from localaws.engine.images import RegistryImages
 from localaws.engine.launch import launch
 from localaws.engine.memory import KernelLimit, limit
+from localaws.engine.removal import remove_tree
 from localaws.engine.surroundings import arguments, prepare_folder, variables
 
 MOST_TRIES = 100
@@ -63,8 +64,14 @@ class ProcessEngine:
 
     def pull(self, reference: str) -> Image:
         """Find an image; one without a known environment can't be run here and is refused by name."""
-        image = self._images.pull(reference)
-        label = image.labels.get(ENVIRONMENT_LABEL)
+        return self._runnable(self._images.pull(reference))
+
+    def provide(self, recipe: Recipe, stop: threading.Event | None = None) -> Image:
+        """The image's config is all that a process needs."""
+        return self._runnable(Image(recipe.name, "", recipe.config))
+
+    def _runnable(self, image: Image) -> Image:
+        reference, label = image.reference, image.labels.get(ENVIRONMENT_LABEL)
         if label not in self._environments:
             raise CannotPull(
                 f"{reference} has no label {ENVIRONMENT_LABEL}, which the process engine needs"
@@ -171,11 +178,11 @@ class ProcessEngine:
             self._forwarder.close(binding.host_port)
         if group:
             group.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
     def remove_volumes(self, folder: Path) -> None:
         """Remove the folders that stood for a task's volumes."""
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
     def clean_orphans(self) -> int:
         """End what a killed server left, which is mostly nothing: supervisors end by themselves."""
@@ -191,7 +198,7 @@ class ProcessEngine:
                 for process in [*tree.children(recursive=True), tree]:
                     process.kill()
                     ended += 1
-            shutil.rmtree(note.parent, ignore_errors=True)
+            remove_tree(note.parent)
         return ended
 
     def stop_all(self, timeout_seconds: float = 5.0) -> None:

@@ -64,6 +64,8 @@ def variables(
     merged = {"LANG": "C.UTF-8"} | {name: value for name, _, value in pairs} | dict(passed_on)
     merged |= {name: str(value) for name, value in spec.environment.items()}
     merged["PATH"] = f"{environment / 'bin'}:{merged.get('PATH') or SYSTEM_PATH}"
+    if spec.base:
+        merged[spec.base.variable] = str(spec.base.source)
     merged |= {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "WORKSHOP_BIND_ADDRESS": address}
     if spec.gpu_ids:
         merged["NVIDIA_VISIBLE_DEVICES"] = merged["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpu_ids)

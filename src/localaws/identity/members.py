@@ -26,6 +26,7 @@ MODELS |= {
         "events",
         "iam",
         "logs",
+        "sagemaker",
         "ssm",
     )
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from localaws import identity
 from localaws.front import EMULATED
-from localaws.identity import loadbalancing, monitoring, reading, scaling
+from localaws.identity import loadbalancing, monitoring, reading, sagemaker, scaling
 from localaws.identity import resources as identity_resources
 from localaws.identity import roles as identity_roles
 from localaws.identity.resources import Request, Right
@@ -53,6 +53,7 @@ def install() -> None:
         ("monitoring", monitoring),
         (scaling.NAME, scaling),
         (loadbalancing.NAME, loadbalancing),
+        (sagemaker.NAME, sagemaker),
     ):
         identity_resources.RESOURCES[name] = module.resources
         identity_resources.CONTEXTS[name] = module.context
@@ -83,6 +84,8 @@ def _action(original: Callable[..., str | None]) -> Callable[..., str | None]:
         seen, given = reading.headers_read(service, path, headers), reading.parameters_read(service, params)
         if service == "lambda":
             action = _lambda_action(method, path, given)
+        elif service == sagemaker.NAME:
+            action = sagemaker.action(method, path, headers)
         else:
             action = original(service, method, path, seen, body, given)
         if action is None and service in EMULATED - reading.OPEN:
@@ -107,7 +110,9 @@ def _resource(original: Callable[..., str]) -> Callable[..., str]:
         asked = _asked.get(None) or Asked()
         params = reading.parameters_read(service, params)
         found = original(service, method, path, headers, body, params, region, account)
-        given = Request(service, asked.action, body, params, region, account)
+        if asked.action in sagemaker.BODIES_OF_OTHERS:
+            body = b""
+        given = Request(service, asked.action, body, params, region, account, path)
         request = given.strictly()
         # Both readings: a service may also look at what its operation does not have.
         resources = list(
@@ -121,6 +126,7 @@ def _resource(original: Callable[..., str]) -> Callable[..., str]:
         asked.further += identity_roles.passed(request)
         asked.further += scaling.further(request)
         asked.further += loadbalancing.further(request)
+        asked.further += sagemaker.further(request)
         return resources[0]
 
     return extract
@@ -131,6 +137,8 @@ def _context(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
         from ministack.core.responses import get_account_id, get_region
 
         params = reading.parameters_read(service, params)
+        if action in sagemaker.BODIES_OF_OTHERS:
+            body = b""
         request = Request(service, action, body, params, get_region(), get_account_id()).strictly()
         return {**original(service, action, body, params), **identity_resources.context(request)}
 

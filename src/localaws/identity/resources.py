@@ -64,6 +64,7 @@ class Request:
     params: Mapping[str, Any]
     region: str
     account: str
+    path: str = ""
 
     @property
     def operation(self) -> str:

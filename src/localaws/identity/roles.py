@@ -13,6 +13,7 @@ from localaws import launchtemplates
 from localaws.identity.resources import Request, Right
 
 TASKS, FUNCTIONS, INSTANCES = "ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "ec2.amazonaws.com"
+SAGEMAKER = "sagemaker.amazonaws.com"
 # action: (service that takes the role, where in the JSON body; [] is each of a list)
 IN_BODY = {
     "ecs:RegisterTaskDefinition": (TASKS, ("taskRoleArn", "executionRoleArn")),
@@ -26,6 +27,9 @@ IN_BODY = {
     "states:UpdateStateMachine": ("states.amazonaws.com", ("roleArn",)),
     "pipes:CreatePipe": ("pipes.amazonaws.com", ("RoleArn",)),
     "pipes:UpdatePipe": ("pipes.amazonaws.com", ("RoleArn",)),
+    "sagemaker:CreateTrainingJob": (SAGEMAKER, ("RoleArn",)),
+    "sagemaker:CreateModel": (SAGEMAKER, ("ExecutionRoleArn",)),
+    "sagemaker:CreateEndpointConfig": (SAGEMAKER, ("ExecutionRoleArn",)),
 }
 # action: (service, names of form parameters that give a role's ARN)
 IN_FORM = {

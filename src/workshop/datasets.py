@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from workshop.data import catalogue, cifar, drawings, files, formats, samples, sources
+from workshop.data import catalogue, cifar, drawings, files, formats, samples, sources, surveys
 from workshop.data import texts as text_files
 from workshop.data.catalogue import Entry
 from workshop.data.download import Downloader, Mismatch, Progress
 from workshop.data.reach import Reach
+from workshop.data.surveys import Surveys
 from workshop.errors import DataError
 from workshop.ml.pictures import Pictures
 from workshop.ml.text.examples import Examples, collect
@@ -24,6 +25,7 @@ from workshop.settings import Settings, load
 Source = Literal["data directory", "cache", "download", "sample"]
 DAMAGED = "damaged"  # the source that `status` names for wrong bytes
 TEXTS = ("tweets", "isear")  # sets of labelled texts
+SURVEY = "airline"
 _SIDES = {"cifar10": 32, "catvnoncat": 64}  # pixels
 _reaches: dict[Path, Reach] = {}
 
@@ -133,6 +135,19 @@ def texts(which: str | Path | Dataset, settings: Settings | None = None) -> Exam
         raise DataError(f"'{dataset.name}' is no set of labelled texts", f"one of {', '.join(TEXTS)}")
     read = text_files.read_isear if dataset.form == "isear table" else text_files.read_csv
     return collect(read(dataset.path))
+
+
+def satisfaction(which: str | Dataset = SURVEY, settings: Settings | None = None) -> Surveys:
+    """The passengers' answers to learn from and to score on, each cell checked.
+
+    Errors: FormatError with each wrong cell, by file, line and column.
+    """
+    dataset = find(which, settings) if isinstance(which, str) else which
+    if dataset.name != SURVEY:
+        raise DataError(f"'{dataset.name}' is no survey of passengers", f"the one there is: {SURVEY}")
+    if "answers" in dataset.files:
+        return surveys.read_zip(dataset.files["answers"])
+    return surveys.read_files(dataset.files["train"], dataset.files["test"])
 
 
 def stop_words(which: str | Dataset = "stopwords", settings: Settings | None = None) -> frozenset[str]:

@@ -6,6 +6,8 @@
     formats      pictures decoded once and kept           decoding   one picture's bytes to pixels
     cifar        the original archive, no pickle run      files      hashes, space, atomic writes
     samples      what stands in without data              drawings, shapes   the drawn pictures
+    cells        tables of numbers and words, fast        surveys    what passengers answered
+    texts        tables of labelled texts                 passengers the made-up ones
 
 Knows no AWS, no framework and no notebooks.
 """

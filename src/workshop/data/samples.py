@@ -1,4 +1,4 @@
-"""What is used where there is neither a copy of the data nor a network: drawings, photographs, sentences.
+"""What is used where there is neither a copy of the data nor a network: drawings, photographs, sentences, passengers.
 
 Try it:  python -c "from workshop.data import samples; print(sorted(samples.photographs()))"
 scikit-image brings photographs with free licences in its wheel, one of them of a cat. Its downloader is never
@@ -8,12 +8,13 @@ used.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from workshop.data import drawings, files
+from workshop.data import drawings, files, passengers
 from workshop.data.shapes import SHAPES
 from workshop.errors import DataError
 from workshop.ml.pictures import Pictures
@@ -46,14 +47,16 @@ class Sample:
 def make(kind: str, root: Path, cache: Path) -> Sample | None:
     """The sample of that kind, as named in datasets.toml, made if it isn't there; None if there is none."""
     if kind == "drawn pictures":
-        path = cache / "samples" / f"drawings-{drawings.VERSION}.zip"
-        if not path.is_file():
-            _draw(path)
+        path = _made(cache / "samples" / f"drawings-{drawings.VERSION}.zip", drawings.write_zip)
         count = len(SHAPES) * (drawings.TRAIN_A_CLASS + drawings.TEST_A_CLASS)
         return Sample(f"{count:,} drawn pictures", path, {"pictures": path}, "the workshop's own")
     if kind == "drawn cat or not":  # quick to draw: nothing is kept but the decoded arrays
         count = CAT_OR_NOT_TRAIN + CAT_OR_NOT_TEST
         return Sample(f"{count} drawn pictures", Path(drawings.__file__), {}, "the workshop's own")
+    if kind == "made-up passengers":
+        path = _made(cache / "samples" / f"passengers-{passengers.VERSION}.zip", passengers.write_zip)
+        what = f"answers of {passengers.TRAIN + passengers.TEST:,} made-up passengers"
+        return Sample(what, path, {"answers": path}, "the workshop's own")
     if kind == "scikit-image":
         found = photographs()
         folder = next(iter(found.values())).parent
@@ -99,11 +102,13 @@ def cat_or_not() -> tuple[Pictures, Pictures]:
     return Pictures(stacked[train], known[train], classes), Pictures(stacked[test], known[test], classes)
 
 
-def _draw(path: Path) -> None:
+def _made(path: Path, write: Callable[[Path], Path]) -> Path:
+    if path.is_file():
+        return path
     try:
-        drawings.write_zip(path)
+        return write(path)
     except OSError as error:
         raise DataError(
-            f"the sample pictures can't be written to {path.parent}: {error.strerror or error}",
+            f"the sample can't be written to {path.parent}: {error.strerror or error}",
             "set WORKSHOP_CACHE_DIR to a folder that you may write to",
         ) from error

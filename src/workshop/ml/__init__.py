@@ -1,4 +1,4 @@
-"""Learning from pictures, the same in MXNet and in Keras, and from texts.
+"""Learning from pictures, the same in MXNet and in Keras, from texts, and from the answers to a survey.
 
 Try it:  python -c "from workshop.ml import profiles; print(profiles.PROFILES)"
 
@@ -18,6 +18,7 @@ Try it:  python -c "from workshop.ml import profiles; print(profiles.PROFILES)"
     metrics       accuracy, AUC, confusion matrix
     figures       learning curves and classified pictures
     sentiment     what texts say: the steps of its jobs; in sentiment_…, layouts, network, training, ONNX, figures
+    satisfaction  how satisfied passengers are: a survey's answers to numbers, measures, boosting, figures
     text          a text to the numbers that a network reads, in training and in serving
 
 Knows no AWS, no HTTP and no notebooks, and loads a framework only when a function that needs it is called.

@@ -1,9 +1,10 @@
 """The policy documents of the course that an account's administrator makes, with this course's name.
 
 Try it:  python -c "from workshop import policies, settings; print(policies.text('learner', settings.load()))"
-learner and learner-service: what a learner may do, in two because IAM limits the length of each. boundary: the
-most that a role may do which the learner makes. In cloudformation/ they hold the name `workshop`, so that they can
-be used there as they are; a course with another name needs that name in them. Knows no AWS.
+learner, learner-service and learner-sagemaker: what a learner may do, in three because IAM limits the length of
+each. boundary: the most that a role may do which the learner makes. In cloudformation/ they hold the name
+`workshop`, so that they can be used there as they are; a course with another name needs that name in them. Knows no
+AWS.
 """
 
 from pathlib import Path
@@ -14,7 +15,10 @@ NAME = "workshop"
 BOUNDARY = "boundary"
 LEARNER = "learner"
 LEARNER_SERVICE = "learner-service"
-EVERY = (LEARNER, LEARNER_SERVICE, BOUNDARY)
+LEARNER_SAGEMAKER = "learner-sagemaker"
+ATTACHED = (LEARNER_SERVICE, LEARNER_SAGEMAKER)
+"""What a learner has as managed policies, beside `learner`, which is the role's own."""
+EVERY = (LEARNER, *ATTACHED, BOUNDARY)
 
 
 def path(policy: str, root: Path) -> Path:

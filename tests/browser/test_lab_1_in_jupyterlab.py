@@ -2,50 +2,19 @@
 
 import json
 import re
-import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 from attendee import Attendee, free_port, is_free, wait_until
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 LAB = "01-set-up.ipynb"
 START_SECONDS = 120
 RUN_SECONDS = 300
 STOP_SECONDS = 30
 LOOPBACK = "127.0.0.1"
-SWITCHES = (
-    "--no-sandbox",  # Chromium's own sandbox does not work for a container's only user
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-@pytest.fixture
-def page(chromium_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A browser window with a profile of its own; what it showed last is kept as a picture."""
-    folder = tmp_path_factory.mktemp("browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
-            str(folder / "profile"),
-            executable_path=chromium_program,
-            args=list(SWITCHES),
-            viewport={"width": 1400, "height": 1000},
-        )
-        try:
-            yield browser.pages[0]
-        finally:
-            browser.pages[0].screenshot(path=str(folder / "last.png"))
-            browser.close()
-            shutil.rmtree(folder / "profile", ignore_errors=True)
 
 
 def test_attendee_runs_lab_1_in_jupyterlab_to_its_checkpoint(newcomer: Attendee, page: Page) -> None:
@@ -57,8 +26,9 @@ def test_attendee_runs_lab_1_in_jupyterlab_to_its_checkpoint(newcomer: Attendee,
     page.locator(".jp-DirListing-item", has_text=LAB).dblclick(timeout=START_SECONDS * 1000)
     notebook = page.locator(".jp-NotebookPanel:visible")
     expect(notebook.get_by_role("heading", name="Lab 1")).to_be_visible(timeout=START_SECONDS * 1000)
-    kernel = notebook.locator(".jp-KernelName")
-    expect(kernel).to_have_text("Workshop (TensorFlow)", timeout=START_SECONDS * 1000)
+    # In the status bar: on a busy machine the notebook's own tools may hide behind one button.
+    kernel = page.get_by_role("button", name=re.compile(r"Workshop \(TensorFlow\) \| "))
+    expect(kernel).to_be_visible(timeout=START_SECONDS * 1000)
     _expect_diagram(page)
     page.screenshot(path=str(newcomer.folder / "lab-1-opened.png"))
 

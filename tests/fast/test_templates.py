@@ -1,5 +1,7 @@
 """The course's CloudFormation templates keep the house's rules; each rule is shown to catch its breach."""
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,12 @@ KEEPS_THINGS = re.compile(
 )
 # Types of which AWS takes no tags. A type that is not here must carry the tag.
 WITHOUT_TAGS = {
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Model",
+    "AWS::ApiGateway::RequestValidator",
+    "AWS::ApiGateway::Resource",
+    "AWS::ApiGateway::UsagePlanKey",
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::EC2::Route",
@@ -282,6 +290,58 @@ def test_the_function_may_pass_two_roles_to_ecs_and_start_one_family_in_one_clus
     starting = statements["StartTheTask"]
     assert all("task-definition/${TaskFamily}" in each["Fn::Sub"] for each in starting["Resource"])
     assert starting["Condition"] == {"ArnEquals": {"ecs:cluster": {"Ref": "ClusterArn"}}}
+
+
+def deployed(document: dict[str, Any]) -> str:
+    """The name of a deployment of what an API is made of: another name for anything else."""
+    parts = ("RestApi", "Resource", "Method", "Model", "RequestValidator")
+    types = {f"AWS::ApiGateway::{part}" for part in parts}
+    content = {name: each for name, each in document["Resources"].items() if each["Type"] in types}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"Deployment{digest[:8]}"
+
+
+def test_an_api_is_deployed_anew_when_its_methods_change():
+    """A stage serves what its deployment found; under its old name CloudFormation would leave that as it is."""
+    document = read(FOLDER / "satisfaction.yaml")
+    assert deployed(document) in document["Resources"], f"call the deployment {deployed(document)} now"
+    methods = [
+        name for name, each in document["Resources"].items() if each["Type"] == "AWS::ApiGateway::Method"
+    ]
+    assert document["Resources"][deployed(document)]["DependsOn"] == methods
+    document["Resources"]["PredictMethod"]["Properties"]["ApiKeyRequired"] = False
+    assert deployed(document) not in document["Resources"]
+
+
+def test_the_function_of_lab_8_may_ask_one_endpoint_and_read_one_file():
+    role = read(FOLDER / "satisfaction.yaml")["Resources"]["PredictRole"]["Properties"]
+    statements = {each["Sid"]: each for each in role["Policies"][0]["PolicyDocument"]["Statement"]}
+    assert set(statements) == {"WriteLogs", "AskTheEndpoint", "ReadHowTheFormAsks"}
+    assert statements["AskTheEndpoint"]["Action"] == "sagemaker:InvokeEndpoint"
+    assert statements["AskTheEndpoint"]["Resource"]["Fn::Sub"].endswith(":endpoint/${EndpointName}")
+    assert statements["ReadHowTheFormAsks"]["Resource"]["Fn::Sub"].endswith("/satisfaction/columns.json")
+
+
+def test_every_statement_of_lab_8s_roles_has_its_reason_in_the_readme():
+    roles = read(FOLDER / "satisfaction.yaml")["Resources"]
+    stated = {
+        (name, statement["Sid"])
+        for name in ("SageMakerRole", "PredictRole")
+        for policy in roles[name]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
+    text = (FOLDER / "README.md").read_text().partition("## The two roles of satisfaction.yaml")[2]
+    assert set(re.findall(r"^\| (\w+Role) \| (\w+) \|", text, re.MULTILINE)) == stated
+
+
+def test_the_methods_of_lab_8_that_cost_ask_for_a_key_and_the_function_answers_those_two_alone():
+    resources = read(FOLDER / "satisfaction.yaml")["Resources"]
+    assert resources["PredictMethod"]["Properties"]["ApiKeyRequired"] is True
+    permissions = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Permission"]
+    sources = sorted(
+        each["Properties"]["SourceArn"]["Fn::Sub"].partition("${Api}")[2] for each in permissions
+    )
+    assert sources == ["/*/GET/", "/*/POST/predict"]
 
 
 class TestTheRulesThemselves:

@@ -1,8 +1,9 @@
 """Package a Lambda handler and put it where CloudFormation finds it.
 
 Try it:  python -c "from workshop.aws import functions; print(len(functions.package('classify_upload')))"
-A handler is one file in functions/ that needs boto3 and the standard library alone, so its zip is that file.
-The same source gives the same bytes, hence the same key: a template changes only when the code does.
+A handler is one file in functions/ that needs boto3 and the standard library alone, so its zip is that file, and
+the page of the same name where it answers one. The same source gives the same bytes, hence the same key: a template
+changes only when the code does.
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def package(name: str, root: Path | None = None) -> bytes:
-    """The zip of functions/<name>.py, byte for byte the same for the same source."""
+    """The zip of functions/<name>.py (and .html), byte for byte the same for the same source."""
     root = root or session.load().root
     path = root / "functions" / f"{name}.py"
     if not path.is_file():
         have = ", ".join(sorted(each.stem for each in path.parent.glob("*.py"))) or "none"
         raise AwsError(f"there is no function {path} (functions: {have})")
-    entry = zipfile.ZipInfo(path.name, ZIP_EPOCH)
-    entry.external_attr = 0o644 << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(entry, path.read_bytes())
+        for file in filter(Path.is_file, (path, path.with_suffix(".html"))):
+            entry = zipfile.ZipInfo(file.name, ZIP_EPOCH)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, file.read_bytes())
     return packed.getvalue()
 
 

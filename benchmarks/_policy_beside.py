@@ -1,8 +1,8 @@
-"""What labs 1 to 6 do only on other machines, in another way, or when something goes wrong: done here, cheaply.
+"""What the labs do only on other machines, in another way, or when something goes wrong: done here, cheaply.
 
 Try it:  python -m benchmarks policy_mutations
 Each step is one that the course offers and no lab's main road takes; what it needs is there after the labs.
-Knows the course's kit; nothing of policies.
+Lab 8's are in `_policy_sagemaker`. Knows the course's kit; nothing of policies.
 """
 
 import functools
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from benchmarks import _policy_sagemaker
 from benchmarks._policy_replay import Window
 
 SHELL_SECONDS = 90
@@ -30,6 +31,7 @@ OTHER_PORT = "8081"
 def beside_the_labs(aws: Any) -> Iterator[Window]:
     """Every step, one after the other; the stacks and the service must still be there."""
     for name, step in (
+        *_policy_sagemaker.STEPS,
         ("a shell in a task", _shells),
         ("a DAG that rolls the service", _rolled_by_airflow),
         ("a job on Fargate, stopped", _fargate),

@@ -10,15 +10,14 @@ from typing import Any
 
 from benchmarks._policy_replay import Document, Holder
 
-LEARNER = "learner"
-LEARNER_SERVICE = "learner-service"
+LEARNER = ("learner", "learner-service", "learner-sagemaker")
 BOUNDARY = "boundary"
 LEARNER_ROLE = "workshop-learner"
 
 
 def learner(root: Path) -> Holder:
     """The learner's role with the policies in the repository."""
-    return Holder(LEARNER_ROLE, {name: _read(name, root) for name in (LEARNER, LEARNER_SERVICE)})
+    return Holder(LEARNER_ROLE, {name: _read(name, root) for name in LEARNER})
 
 
 def roles(aws: Any) -> list[Holder]:

@@ -17,6 +17,7 @@ SUMMARY = "https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API
 SESSIONS = "https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-quickstart.html"
 PROTECTION = "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html"
 QUOTAS = "https://docs.aws.amazon.com/servicequotas/latest/userguide/identity-access-management.html"
+SAGEMAKER = "https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"
 LINKED = "https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-service-linked-roles.html"
 
 # What is taken out (in every policy, or in one statement): reason, page.
@@ -73,6 +74,15 @@ ONLY_ON_AWS: dict[str, tuple[str, str]] = {
         "without it S3 answers 403 and not 404 where no model is yet: the first run would end red",
         MISSING,
     ),
+    "logs:DescribeLogStreams": (
+        "AWS lists it with the rights of a training job's role to log; here SageMaker makes its streams without a look",
+        SAGEMAKER,
+    ),
+    "SageMakerRole/data-in-models-out/ListThem: arn:aws:s3:::workshop-storage-modelbucket-…": (
+        "without it S3 answers 403 and not 404 for a model that is not there: a wrong name would look like a missing "
+        "right",
+        MISSING,
+    ),
     "DeployRole/release-the-service/PushTheImage: ecr:BatchGetImage": (
         "AWS lists it with the rights to push, for clients that look whether the manifest is there already; the "
         "process engine's doesn't",
@@ -94,7 +104,10 @@ ONLY_ON_AWS: dict[str, tuple[str, str]] = {
 
 _ACCOUNT = "123456789012"
 _ROLE = f"arn:aws:iam::{_ACCOUNT}:role/workshop-cluster-Mine"
+_ROLE_OF_LAB_8 = f"arn:aws:iam::{_ACCOUNT}:role/workshop-satisfaction-Mine"
 _EC2 = f"arn:aws:ec2:us-east-1:{_ACCOUNT}:"
+_SAGEMAKER = f"arn:aws:sagemaker:us-east-1:{_ACCOUNT}:"
+_API = "arn:aws:apigateway:us-east-1::"
 _BALANCER = f"arn:aws:elasticloadbalancing:us-east-1:{_ACCOUNT}:loadbalancer/app/production"
 # What each condition of the learner's policy holds back: (action, resource, condition keys).
 ESCAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -145,6 +158,26 @@ ESCAPES: tuple[tuple[str, str, dict[str, Any]], ...] = (
         f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:workshop-f",
         {"lambda:Principal": "*"},
     ),
+    (
+        "lambda:AddPermission",
+        f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:workshop-satisfaction-f",
+        {"lambda:Principal": "*"},
+    ),
+    # a training job for a hundred dollars an hour, and an endpoint that no instance type confines
+    (
+        "sagemaker:CreateTrainingJob",
+        f"{_SAGEMAKER}training-job/workshop-x",
+        {"sagemaker:InstanceTypes": ["ml.m5.large", "ml.p5.48xlarge"]},
+    ),
+    ("sagemaker:CreateEndpointConfig", f"{_SAGEMAKER}endpoint-config/workshop-x", {}),
+    # lab 8's roles without a boundary, or handed to a service that it does not use
+    ("iam:CreateRole", _ROLE_OF_LAB_8, {}),
+    ("iam:PassRole", _ROLE_OF_LAB_8, {"iam:PassedToService": "glue.amazonaws.com"}),
+    # an API that the clean-up would not find, one that is marked otherwise, and somebody else's
+    ("apigateway:POST", f"{_API}/restapis", {}),
+    ("apigateway:PUT", f"{_API}/tags/any", {"aws:RequestTag/workshop": "other"}),
+    ("apigateway:DELETE", f"{_API}/restapis/any", {"aws:ResourceTag/workshop": "other"}),
+    ("apigateway:GET", f"{_API}/apikeys/any", {"aws:ResourceTag/workshop": "other"}),
     # a role for a service that the course does not use
     (
         "iam:CreateServiceLinkedRole",
@@ -169,6 +202,15 @@ NEVER: tuple[tuple[str, str], ...] = (
     ("iam:CreateRole", f"arn:aws:iam::{_ACCOUNT}:role/workshop-deploy-role-Mine"),
     ("sts:AssumeRole", _ROLE),
     ("sts:AssumeRole", f"arn:aws:iam::{_ACCOUNT}:role/workshop-deploy-role-Mine"),
+    ("sts:AssumeRole", _ROLE_OF_LAB_8),
+    ("sagemaker:InvokeEndpoint", f"{_SAGEMAKER}endpoint/production"),
+    ("sagemaker:DeleteEndpoint", f"{_SAGEMAKER}endpoint/production"),
+    ("sagemaker:CreateNotebookInstance", f"{_SAGEMAKER}notebook-instance/workshop-x"),
+    ("apigateway:GET", f"{_API}/apikeys"),
+    (
+        "logs:GetLogEvents",
+        f"arn:aws:logs:us-east-1:{_ACCOUNT}:log-group:/aws/sagemaker/TrainingJobs:log-stream:x",
+    ),
     ("s3:GetObject", "arn:aws:s3:::production/secrets"),
     ("s3:PutBucketPolicy", "arn:aws:s3:::production"),
 )

@@ -85,9 +85,8 @@ def _named(run_id: str, labs: Sequence[Lab] | None, settings: Settings) -> Recor
             f"run '{run_id}' is a job's", f"workshop run {record.get('job')} --resume {run_id}"
         )
     if record.get("status") == "passed":
-        raise WorkshopError(f"run '{run_id}' has passed: there is nothing to resume", "workshop run 1-4")
-    numbers = _numbers(record)
-    span = f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+        raise WorkshopError(f"run '{run_id}' has passed: there is nothing to resume", "workshop run all")
+    numbers, span = _numbers(record), span_of(record)
     if labs is not None and numbers != [lab.number for lab in labs]:
         raise WorkshopError(f"run '{run_id}' is of labs {span}", f"workshop run {span} --resume {run_id}")
     for name in ("target", "profile"):
@@ -190,6 +189,12 @@ def _passed_checks(lab: Lab, executed: Path) -> list[dict[str, Any]]:
 
 def _checks(executed: Path) -> list[dict[str, Any]]:
     return outputs.checkpoint_lines(executed) if executed.exists() else []
+
+
+def span_of(record: Record) -> str:
+    """Spell a record's labs as `workshop run` takes them: `8`, `1-4`."""
+    numbers = _numbers(record)
+    return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
 
 
 def _numbers(record: Record) -> list[int]:

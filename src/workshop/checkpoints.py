@@ -90,9 +90,10 @@ def checks_of(lab: int, part: str = "") -> Sequence[Check]:
     """Return the checks of a lab's part, in order; CheckpointFailed if it has none."""
     module = _module(lab)
     table = {"": "CHECKS", YOUR_TURN: "YOUR_TURN"}
-    if module is None or part not in table:
-        what = f"lab {lab} has no checkpoint" + (f" '{part}'" if module else "")
-        raise CheckpointFailed(what, "each lab has one, and one for 'your-turn'")
+    if module is None:
+        raise CheckpointFailed(f"lab {lab} has no checkpoint", "ls labs lists the labs: each has one")
+    if part not in table:
+        raise CheckpointFailed(f"lab {lab} has no checkpoint '{part}'", f"workshop check {lab} {YOUR_TURN}")
     return tuple(getattr(module, table[part]))
 
 

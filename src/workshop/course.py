@@ -25,11 +25,14 @@ STACKS = {
     4: ("upload",),
     5: ("airflow",),
     6: ("private-network", "sentiment"),
+    8: ("satisfaction",),
 }
 IMAGES = {2: ("mxnet", "tensorflow"), 6: ("serving",)}
 FAMILIES = {3: ("jobs-mxnet", "jobs-tensorflow", "jupyter", "secondary")}
 MODELS = {5: ("sentiment",)}
 SERVICES = {6: ("sentiment",)}
+# A lab stands on all labs before it; lab 8 on buckets and images alone, and a service for it would cost in vain.
+STANDS_ON = {8: (1, 2)}
 # For the plan that is shown before money is spent: an estimate, made without an AWS account.
 PREPARE_MINUTES_ON_AWS = 15.0
 
@@ -60,7 +63,10 @@ def is_lab_range(text: str) -> bool:
 
 
 def choose(text: str, root: Path) -> list[Lab]:
-    """Return the labs of `2`, `1-4` or `all`; WorkshopError if one of them does not exist."""
+    """Return the labs of `2`, `1-4` or `all`, in order; a range leaves out numbers between its ends that no lab has.
+
+    Errors: WorkshopError if a lab that was named does not exist: the single one, or an end of the range.
+    """
     every = {lab.number: lab for lab in labs(root)}
     if not every:
         raise WorkshopError(f"there are no labs in {root / 'labs'}", "git status shows what is missing")
@@ -70,11 +76,13 @@ def choose(text: str, root: Path) -> list[Lab]:
     if match is None:
         raise WorkshopError(f"'{text}' names no labs", "give a number, a range such as 1-4, or all")
     first, last = int(match[1]), int(match[2] or match[1])
-    missing = [str(number) for number in range(first, last + 1) if number not in every]
+    missing = [str(number) for number in dict.fromkeys((first, last)) if number not in every]
     if missing or first > last:
         what = f"there is no lab {', '.join(missing)}" if missing else f"the range {text} is empty"
-        raise WorkshopError(f"{what}: the labs are {_numbers(every)}", f"workshop run {_numbers(every)}")
-    return [every[number] for number in range(first, last + 1)]
+        raise WorkshopError(
+            f"{what}: the labs are {_numbers(every)}", f"workshop run {min(every)}-{max(every)}"
+        )
+    return [lab for number, lab in every.items() if first <= number <= last]
 
 
 def prepare(number: int, settings: Settings, on_step: OnStep = print) -> None:
@@ -121,7 +129,8 @@ def state(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _before(table: Mapping[int, tuple[str, ...]], number: int) -> Iterable[str]:
-    return [name for lab, names in sorted(table.items()) if lab < number for name in names]
+    needed = STANDS_ON.get(number, range(number))
+    return [name for lab, names in sorted(table.items()) if lab in needed for name in names]
 
 
 def _prepare_stack(concern: str, aws: Any, on_step: OnStep) -> None:
@@ -196,8 +205,15 @@ def _family_is_there(family: str, aws: Any) -> bool:
     return bool(ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"])
 
 
-def _numbers(every: dict[int, Lab]) -> str:
-    return f"{min(every)}-{max(every)}" if len(every) > 1 else str(min(every))
+def _numbers(every: Iterable[int]) -> str:
+    """Spell numbers in order as ranges: 1-6, 8."""
+    ranges: list[list[int]] = []
+    for number in every:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return ", ".join("-".join(map(str, each)) for each in ranges)
 
 
 def _read(path: Path) -> Lab:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workshop import aws_cli, kernels, local
+from workshop.airflow.home import ENVIRONMENT
 from workshop.errors import WorkshopError
 from workshop.settings import Settings
 
@@ -50,6 +51,7 @@ def examine(settings: Settings) -> list[Row]:
         ("engine", _engine),
         ("data", _data),
         ("target", _target),
+        ("limits", _limits),
         ("aws cli", _aws_cli),
     )
     rows = []
@@ -70,7 +72,7 @@ def as_text(rows: Sequence[Row]) -> str:
         if row.fix and not row.ok:
             lines.append(f"  {'':<{width}}  fix: {row.fix}")
     missing = [row.name for row in rows if row.needed and not row.ok]
-    lines.append(f"missing: {', '.join(missing)}" if missing else "ready: workshop run 1-4")
+    lines.append(f"missing: {', '.join(missing)}" if missing else "ready: workshop run all")
     return "\n".join(lines)
 
 
@@ -83,8 +85,13 @@ def _python(settings: Settings) -> Row:
 
 
 def _environments(settings: Settings) -> Row:
+    folder = settings.root / ".venvs"
     missing = [name for name in kernels.KERNELS if kernels.interpreter(name, settings.root) is None]
-    found = f"missing: {', '.join(missing)}" if missing else ", ".join(kernels.KERNELS)
+    names = [*kernels.KERNELS]
+    if folder.is_dir():  # an image is one environment, and has no others
+        names += [*local.SERVERS, ENVIRONMENT]
+        missing += [name for name in names[len(kernels.KERNELS) :] if not (folder / name).is_dir()]
+    found = f"missing: {', '.join(missing)}" if missing else ", ".join(names)
     return Row("environments", not missing, found, "make setup")
 
 
@@ -175,6 +182,19 @@ def _target(settings: Settings) -> Row:
     from workshop.aws import session
 
     return Row("target", True, str(session.connect(settings)))
+
+
+def _limits(settings: Settings) -> Row:
+    """What the labs would run into in this account; some limits are 0 in a new one."""
+    if settings.target == "local":
+        return Row("limits", True, "the local AWS has none")
+    from workshop import course
+    from workshop.aws import quotas, session
+
+    concerns = [name for names in course.STACKS.values() for name in names]
+    lines = quotas.check(concerns, session.connect(settings))
+    found = "; ".join(lines) or "the account's limits have room for every lab"
+    return Row("limits", not lines, found, "ask for more before the lab, by the commands above", needed=False)
 
 
 def _aws_cli(settings: Settings) -> Row:

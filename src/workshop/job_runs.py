@@ -1,4 +1,4 @@
-"""Carry out a job's run: its folder, its record, its lock; here in a kernel, or as an ECS task.
+"""Carry out a job's run: its folder, its record, its lock; here in a kernel, as an ECS task or a training job.
 
 Try it:  workshop run train-images-mxnet --on ecs --resume
 Takes a request that has been checked. A run that was cut off is found by what it was asked, and gone on with.
@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ BATCH_VARIABLE = "WORKSHOP_RUN_ID"  # set in a lab's kernel: the batch that the 
 
 @dataclass(frozen=True)
 class Request:
-    """A job with checked values (without its output); on: 'here' or 'ecs'; output: '' for a new one."""
+    """A job with checked values (without its output); on: 'here', 'ecs' or 'sagemaker'; output: '' for a new one."""
 
     job: Job
     values: dict[str, Any]
@@ -63,7 +63,7 @@ def start(request: Request, settings: Settings, resume: bool | str) -> Result:
         return _result(earlier)
     if request.workers > 1:
         return _together(request, settings, earlier)
-    return (_on_ecs if request.on == "ecs" else _here)(request, settings, earlier)
+    return {"ecs": _on_ecs, "sagemaker": _on_sagemaker}.get(request.on, _here)(request, settings, earlier)
 
 
 def _here(request: Request, settings: Settings, earlier: Record | None) -> Result:
@@ -94,15 +94,32 @@ def _here(request: Request, settings: Settings, earlier: Record | None) -> Resul
 def _on_ecs(request: Request, settings: Settings, earlier: Record | None) -> Result:
     from workshop import job_tasks
 
+    return _away(request, settings, earlier, "task", job_tasks.run)
+
+
+def _on_sagemaker(request: Request, settings: Settings, earlier: Record | None) -> Result:
+    from workshop import job_training_jobs
+
+    return _away(request, settings, earlier, "training_job", job_training_jobs.run)
+
+
+def _away(
+    request: Request,
+    settings: Settings,
+    earlier: Record | None,
+    kind: str,
+    carry_out: Callable[[Request, Record, str], None],
+) -> Result:
+    """Run a job elsewhere. kind: what the record calls that which runs it there, by name or ARN."""
     run_id = request.output.rstrip("/").rpartition("/")[2] or new_run_id(request.job.name)
     folder = earlier.folder if earlier else settings.runs_dir / run_id
     output = request.output or str(earlier.get("output") if earlier else "")
-    task_arn = str(earlier.get("task")) if earlier else ""
+    name = str(earlier.get(kind)) if earlier else ""
     with place.hold(folder / place.LOCK):
         record = _begin(folder, request, output)
-        record.set(task=task_arn)
+        record.set(**{kind: name})
         with _recorded(record, request.job, Output(str(folder), folder)):
-            job_tasks.run(request, record, task_arn)
+            carry_out(request, record, name)
     return _result(record)
 
 

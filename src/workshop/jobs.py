@@ -1,9 +1,9 @@
-"""Run a job: one parametrised notebook of notebooks/, here or as an ECS task, with the same results in both.
+"""Run a job: one parametrised notebook of notebooks/, here, in an ECS task or in a training job, with the same results.
 
 Try it:  workshop run train-images-tensorflow -p num_epochs=2
 Every run has an output (a folder, or s3://bucket/runs/ID) with notebook.ipynb, metrics.json, run.json and
 what the job itself writes. Parameters are checked before anything starts. What an ECS task is, `job_tasks`
-knows; this does not.
+knows, and what a training job is, `job_training_jobs`; this does not.
 """
 
 import difflib
@@ -22,6 +22,7 @@ from workshop.settings import Settings
 from workshop.settings import load as load_settings
 
 OUTPUT = "output"
+PLACES = ("here", "ecs", "sagemaker")
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def run(
 ) -> Result:
     """Run a job and return its metrics.
 
-    on: 'here', or 'ecs' for a task of the job's family. size: 'cpu' or 'gpu', for ECS.
+    on: 'here', 'ecs' for a task of the job's family, or 'sagemaker' for a training job. size: 'cpu' or 'gpu', for ECS.
     workers: how many do it together, 1 to 8: processes here, tasks on ECS.
     shell: so that `workshop shell` can look into its tasks.
     resume: go on with the newest unfinished run of the same job with the same parameters, if there is one; or
@@ -169,9 +170,10 @@ def run(
     settings = settings or load_settings()
     job = load(name, settings)
     values = validate(job, parameters or {})
-    if on not in ("here", "ecs"):
+    if on not in PLACES:
         raise JobError(
-            f"a job runs 'here' or on 'ecs', and '{on}' is neither", f"workshop run {name} --on here"
+            f"a job runs on one of {', '.join(PLACES)}, and '{on}' is none of them",
+            f"workshop run {name} --on here",
         )
     _check_workers(job.chosen(values), workers, settings)
     output = output or str(values.get(OUTPUT) or "")
@@ -179,6 +181,10 @@ def run(
     request = job_runs.Request(
         job.chosen(values), values, on, output, size, on_progress or print_lines, workers, shell
     )
+    if on == "sagemaker":
+        from workshop import job_training_jobs
+
+        job_training_jobs.check(request)
     return job_runs.start(request, settings, resume)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from localaws import daemon
 from localaws.errors import LocalAwsError
-from workshop import place, policies
+from workshop import built_in_algorithms, place, policies
 from workshop.errors import TargetError, WorkshopError
 from workshop.kernels import KERNELS
 from workshop.records import write_json
@@ -29,7 +29,7 @@ PASSED_ON = ("WORKSHOP_ROOT", "WORKSHOP_CACHE_DIR", "WORKSHOP_DATA_DIR")
 # What would win over our endpoint or credentials; so would each AWS_ENDPOINT_URL_<SERVICE>.
 UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 LOOPBACK = "127.0.0.1,localhost,127.0.0.0/8"
-SERVERS = ("serving",)  # environments that images run in and notebooks do not
+SERVERS = ("serving", "linear-learner")  # environments that images run in and notebooks do not
 
 
 def up(settings: Settings) -> daemon.Running:
@@ -59,11 +59,12 @@ def up(settings: Settings) -> daemon.Running:
                 learner=documents[policies.LEARNER],
                 managed_policies={
                     policies.managed_name(name, settings.name): documents[name]
-                    for name in (policies.LEARNER_SERVICE, policies.BOUNDARY)
+                    for name in (*policies.ATTACHED, policies.BOUNDARY)
                 },
-                learner_attached=[policies.managed_name(policies.LEARNER_SERVICE, settings.name)],
+                learner_attached=[policies.managed_name(name, settings.name) for name in policies.ATTACHED],
                 layer_cache=settings.cache_dir / "layers",
                 metric_seconds=settings.metric_seconds,
+                algorithms=built_in_algorithms.written(settings),
             )
     write_json(settings.state_dir / STARTED_WITH, wanted)
     return running
@@ -92,6 +93,8 @@ def variables(endpoint: str, region: str) -> dict[str, str]:
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         "AWS_USE_FIPS_ENDPOINT": "false",
         "AWS_USE_DUALSTACK_ENDPOINT": "false",
+        # SageMaker's SDK would simulate the role's policy first, which the local AWS does not do.
+        "SAGEMAKER_VALIDATE_ROLE": "false",
         # Clients read one spelling or the other; a proxy would see, and refuse, what is meant for this machine.
         "NO_PROXY": _without_proxy("NO_PROXY"),
         "no_proxy": _without_proxy("no_proxy"),

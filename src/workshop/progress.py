@@ -21,6 +21,17 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def moment(seconds: float) -> str:
+    """Spell seconds in six characters: 0.4 s here, where little takes long, and 3:25 on AWS."""
+    return f"{f'{seconds:.1f} s' if seconds < 59.95 else clock(seconds):>6}"
+
+
+def bar(share: float, width: int = 24) -> str:
+    """Draw a share in [0, 1]."""
+    full = round(min(max(share, 0.0), 1.0) * width)
+    return "▇" * full + "░" * (width - full)
+
+
 def view(rows: Sequence[dict[str, Any]], stream: Any = None) -> "Plain | Live":
     """Return the view that fits: live if the stream is a terminal that can redraw."""
     stream = stream or sys.stdout

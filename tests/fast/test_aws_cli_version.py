@@ -45,7 +45,7 @@ def test_doctor_warns_of_an_old_one_and_is_ready_all_the_same(tmp_path, monkeypa
     row = doctor._aws_cli(load({}))
     text = doctor.as_text([row])
     assert text.startswith("! aws cli") and f"fix: {aws_cli.REMEDY}" in text
-    assert text.endswith("ready: workshop run 1-4")
+    assert text.endswith("ready: workshop run all")
     assert doctor._aws_cli(load({}, target="aws")).ok  # any version asks real AWS there, as it should
 
 

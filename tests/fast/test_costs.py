@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workshop.aws import costs, stacks, templates
+from workshop.aws import costs, prices, stacks, templates
 from workshop.errors import AwsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +110,33 @@ def test_an_unknown_region_is_priced_as_the_dearest_one_and_says_so():
     assert far.usd == pytest.approx(estimate("cluster", minutes=60, region="eu-west-1").usd)
     assert "ap-south-1" in far.notes[0] and "eu-west-1" in far.notes[0]
     assert estimate("cluster", region="us-west-2").notes == ()
+
+
+def test_what_lab_8_makes_beside_its_stack_is_counted_and_can_be_left_out():
+    whole = estimate("satisfaction", minutes=120)
+    bare = estimate("satisfaction", minutes=120, beside=False)
+    hour = BOOK["regions"]["us-east-1"]["sagemaker_hour"]["ml.m5.large"]
+    training = BOOK["assumed"]["training_job_minutes"] / 60
+    assert whole.usd - bare.usd == pytest.approx((2 + training) * hour)
+    assert bare.usd < 0.02 and whole.notes == ()
+
+
+def test_an_endpoint_in_a_template_costs_its_instances_by_the_hour(tmp_path):
+    path = tmp_path / "hosted.yaml"
+    path.write_text(
+        "Resources:\n"
+        "  Configuration:\n    Type: AWS::SageMaker::EndpointConfig\n    Properties:\n      ProductionVariants:\n"
+        "        - {VariantName: A, ModelName: m, InstanceType: ml.m5.large, InitialInstanceCount: 3}\n"
+        "  Endpoint:\n    Type: AWS::SageMaker::Endpoint\n"
+    )
+    assert estimate(path, minutes=60).usd == pytest.approx(3 * 0.115)
+
+
+@pytest.mark.parametrize("region", sorted(BOOK["regions"]))
+def test_the_instances_of_training_jobs_have_a_price_in_every_region(region):
+    from workshop.aws.training_requests import INSTANCE_TYPE
+
+    assert prices.Book.read(region, ROOT).sagemaker_hour(INSTANCE_TYPE) > 0.1
 
 
 def test_spot_is_counted_at_the_full_price_and_says_so():

@@ -55,10 +55,42 @@ def test_ranges_choose_labs(settings, text, numbers):
     assert [lab.number for lab in course.choose(text, settings.root)] == numbers
 
 
-@pytest.mark.parametrize(("text", "why"), [("4", "no lab 4"), ("2-5", "no lab 4, 5"), ("2-1", "is empty")])
+@pytest.mark.parametrize(("text", "why"), [("4", "no lab 4"), ("2-5", "no lab 5"), ("2-1", "is empty")])
 def test_ranges_beyond_the_labs_are_refused(settings, text, why):
     with pytest.raises(WorkshopError, match=why):
         course.choose(text, settings.root)
+
+
+@pytest.fixture
+def with_a_gap(settings) -> Settings:
+    """Labs 1, 3 and 5, as a course that is still being written has them."""
+    folder = settings.root / "labs"
+    (folder / "02-second.ipynb").rename(folder / "05-fifth.ipynb")
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"), [("all", [1, 3, 5]), ("1-5", [1, 3, 5]), ("3-5", [3, 5]), ("5", [5])]
+)
+def test_a_range_takes_the_labs_that_there_are_in_it(with_a_gap, text, numbers):
+    assert [lab.number for lab in course.choose(text, with_a_gap.root)] == numbers
+
+
+@pytest.mark.parametrize(("text", "why"), [("4", "no lab 4"), ("2-5", "no lab 2"), ("3-9", "no lab 9")])
+def test_a_lab_that_is_named_and_not_there_is_refused_and_those_that_are_there_are_listed(
+    with_a_gap, text, why
+):
+    with pytest.raises(WorkshopError, match=f"{why}: the labs are 1, 3, 5\n"):
+        course.choose(text, with_a_gap.root)
+
+
+def test_numbers_are_told_in_ranges():
+    assert [course._numbers(each) for each in ((1,), (1, 2), (1, 2, 3, 4, 5, 6, 8), (2, 4, 5, 9))] == [
+        "1",
+        "1-2",
+        "1-6, 8",
+        "2, 4-5, 9",
+    ]
 
 
 def test_a_jobs_name_is_no_range():
@@ -214,3 +246,11 @@ def _wait_until_gone(processes: list[psutil.Process]) -> None:
             while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 assert time.monotonic() < deadline, f"{process} outlived the command"
                 time.sleep(0.05)
+
+
+def test_a_stack_that_is_missing_is_made_by_the_lab_that_the_remedy_names() -> None:
+    from workshop.aws import stacks
+
+    made = {concern: lab for lab, concerns in course.STACKS.items() for concern in concerns}
+    assert made.items() <= stacks.LAB_OF.items()
+    assert set(stacks.COURSE) - set(stacks.LAB_OF) == set(stacks.ADMINISTRATORS)

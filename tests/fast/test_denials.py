@@ -34,9 +34,19 @@ def test_the_remedy_names_the_right_the_resource_and_the_file_of_the_role(role: 
     assert found.startswith(f"add s3:PutObject on arn:aws:s3:::b/k {place}")
 
 
-def test_a_right_to_what_stands_before_a_service_belongs_into_the_learners_second_policy() -> None:
-    found = denials.remedy(sentence("workshop-learner", "elasticloadbalancing:CreateListener"))
-    assert found is not None and "to cloudformation/learner-service-policy.json" in found
+@pytest.mark.parametrize(
+    ("action", "document"),
+    [
+        ("elasticloadbalancing:CreateListener", "learner-service"),
+        ("sagemaker:CreateModel", "learner-sagemaker"),
+        ("apigateway:POST", "learner-sagemaker"),
+    ],
+)
+def test_a_right_of_a_service_belongs_into_the_learners_policy_that_has_its_others(
+    action: str, document: str
+) -> None:
+    found = denials.remedy(sentence("workshop-learner", action))
+    assert found is not None and f"to cloudformation/{document}-policy.json" in found
 
 
 def test_a_boundary_is_where_a_right_is_missing_that_the_role_has() -> None:

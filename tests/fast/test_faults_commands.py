@@ -87,13 +87,14 @@ def test_damaged_record_is_passed_over_and_refused_by_name(settings: Settings) -
         batch.resume(None, settings, folder.name)
 
 
+@pytest.mark.parametrize("labs", ["1-2", "1"])
 def test_killed_run_is_shown_as_cut_off_with_the_way_on(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capsys: pytest.CaptureFixture[str], labs: str
 ) -> None:
-    batch.begin(course.choose("1-2", settings.root), settings).set(status="running")
+    batch.begin(course.choose(labs, settings.root), settings).set(status="running")
     cli.main(["status"])
     shown = capsys.readouterr().out
-    assert "cut off" in shown and "--resume" in shown
+    assert "cut off" in shown and f"workshop run {labs} --resume" in shown
 
 
 def test_local_aws_that_a_run_uses_is_not_stopped_unasked(

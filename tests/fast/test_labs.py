@@ -37,9 +37,9 @@ def source(cell: dict[str, Any]) -> str:
     return "".join(cell["source"])
 
 
-def test_labs_are_numbered_without_a_gap() -> None:
-    assert [path.name[:3] for path in LABS] == [f"{number:02d}-" for number in range(1, len(LABS) + 1)]
-    assert len(LABS) >= 4
+def test_each_lab_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:3] for path in LABS]
+    assert len(set(numbers)) == len(numbers) >= 7
 
 
 def test_front_matter_gives_minutes_and_cost(lab: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ class Account:
         return self._answers[service]
 
 
-STACKS = ("private-network", "sentiment", "sentiment-service")
+STACKS = ("private-network", "sentiment", "sentiment-service", "satisfaction")
 
 
 def test_an_account_with_room_for_everything_is_told_nothing():
@@ -55,6 +55,12 @@ def test_a_limit_counts_what_is_in_use_already():
 def test_fargate_is_needed_twice_over_while_all_tasks_are_replaced():
     [line] = quotas.check(["sentiment-service"], Account(2))
     assert "vCPUs of Fargate: 3 needed" in line  # three tasks of half a vCPU, and their successors
+
+
+def test_a_new_account_may_neither_train_nor_host_and_is_told_how_to_ask():
+    training, hosting = quotas.check(["satisfaction"], Account(0))
+    assert "ml.m5.large for training job usage: 1 needed" in training and "L-611FA074" in training
+    assert "ml.m5.large for endpoint usage: 2 needed" in hosting and hosting.endswith("--desired-value 2")
 
 
 def test_only_what_is_about_to_be_made_is_asked_for():

@@ -181,6 +181,17 @@ def test_a_task_uses_the_credentials_of_its_role(sts, local):
     assert f"Credential={fake_sts.ROLE_KEY}/" in sts.signatures[0]
 
 
+def test_a_training_job_uses_the_credentials_of_its_role_and_knows_its_account(sts, local):
+    job = {
+        "AWS_ENDPOINT_URL": sts.url,
+        "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:210987654321:training-job/workshop-x",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{sts.url}/credentials",
+    }
+    connected = session.connect(local, job)
+    assert connected.account == "210987654321" and sts.signatures == []
+    assert connected.session.get_credentials().access_key == fake_sts.ROLE_KEY
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -12,7 +12,13 @@ from typing import Any
 from workshop.aws import stacks
 from workshop.aws.session import Aws
 
-CONCERNS = {"AirflowRole": "airflow", "FunctionRole": "upload", "ServingTaskRole": "sentiment"}
+CONCERNS = {
+    "AirflowRole": "airflow",
+    "FunctionRole": "upload",
+    "PredictRole": "satisfaction",
+    "SageMakerRole": "satisfaction",
+    "ServingTaskRole": "sentiment",
+}
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def test_stack_that_is_not_there_has_no_status_and_its_outputs_name_the_remedy(a
     assert stacks.status("upload", aws) is None
     with pytest.raises(AwsError, match="no stack 'course-1-upload' in eu-west-3") as caught:
         stacks.outputs("upload", aws)
-    assert "workshop prepare" in caught.value.remedy
+    assert caught.value.remedy == "workshop run 4"
 
 
 def test_events_come_once_each_and_end_with_the_stack(aws, deployed):

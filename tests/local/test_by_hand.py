@@ -14,18 +14,26 @@ import pytest
 from attendee import WORKSHOP, Attendee, attendee
 from by_hand_page import WITH_DOCKER
 
-MADE_BEFORE = ("airflow", "private-network", "sentiment")
+MADE_BEFORE = ("airflow", "private-network", "sentiment", "satisfaction")
+# The last one's function is uploaded as the page does it, under the page's name for it.
+DEPLOY = f"""
+from workshop.aws import functions, objects, stacks
+key = "functions/satisfaction-by-hand.zip"
+objects.write_bytes(f"s3://{{stacks.output('AssetsBucket')}}/{{key}}", functions.package("satisfaction"))
+for concern in {MADE_BEFORE}:
+    stacks.deploy(concern, **({{"CodeKey": key}} if concern == "satisfaction" else {{}}))
+"""
 
 
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attendee]:
     with attendee(tmp_path_factory.mktemp("by-hand")) as one:
-        one.variables.pop("WORKSHOP_DATA_DIR", None)  # the samples: what is typed is shown here, not what is learned
+        # The samples: what is typed is shown here, not what is learned.
+        one.variables.pop("WORKSHOP_DATA_DIR", None)
         prepared = one.run("prepare", "3", timeout_seconds=120)
         assert prepared.returncode == 0, prepared.stdout + prepared.stderr
-        deploy = f"from workshop.aws import stacks\nfor concern in {MADE_BEFORE}: stacks.deploy(concern)"
         python = WORKSHOP.with_name("python")
-        subprocess.run([python, "-c", deploy], env=one.variables, check=True, timeout=120)
+        subprocess.run([python, "-c", DEPLOY], env=one.variables, check=True, timeout=120)
         yield one
 
 
@@ -145,7 +153,43 @@ def test_service_takes_up_a_new_version_and_goes_back(page: list[by_hand_page.Bl
 
 def test_service_and_its_stacks_are_gone(page: list[by_hand_page.Block]) -> None:
     left = [line for line in printed(page, "delete workshop-sentiment\n").splitlines() if "\t" in line]
-    assert len(left) == 5 and not any("sentiment" in line or "private" in line for line in left)
+    assert len(left) == 6 and not any("sentiment" in line or "private" in line for line in left)
+
+
+def test_survey_is_prepared_and_lies_where_the_role_may_read(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "run prepare-satisfaction")
+    for name in ("columns.json", "train/train.csv", "validation/validation.csv"):
+        assert re.search(rf"^upload: .*{name} to s3://\S+/satisfaction/{name}$", said, re.M)
+
+
+def test_training_job_ends_well_with_its_figures_its_log_and_its_model(
+    page: list[by_hand_page.Block],
+) -> None:
+    assert ":training-job/workshop-satisfaction-" in printed(page, "create-training-job")
+    said = printed(page, "until training TrainingJobStatus")
+    assert said.startswith("Completed\n") and "\tTraining job completed\n" in said
+    accuracy = re.search(r"^validation:binary_classification_accuracy\t(\S+)$", said, re.M)
+    assert accuracy and 0.5 < float(accuracy[1]) < 1
+    assert "Best model found for hyperparameters" in said and said.rstrip().endswith(" model.tar.gz")
+
+
+def test_endpoint_is_in_service_answers_and_refuses_a_header(page: list[by_hand_page.Block]) -> None:
+    assert printed(page, "create-endpoint ").rstrip().endswith("\nInService")
+    said = printed(page, "header.csv")
+    assert said.startswith("AllTraffic\n") and said.count('"predicted_label"') == 3
+    assert said.rstrip().endswith("refused, as it should be")
+
+
+def test_public_api_answers_says_what_is_wrong_and_wants_its_key(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "get-api-key").splitlines()
+    assert [line.rpartition(" ")[2] for line in said[:4]] == ["200", "400", "400", "403"]
+    assert '"prediction":' in said[0] and "survey 1 has 3 values, not 22" in said[1]
+    assert said[4].startswith("<title>")
+
+
+def test_without_its_endpoint_the_api_answers_503(page: list[by_hand_page.Block]) -> None:
+    said = printed(page, "delete workshop-satisfaction\n")
+    assert "is not in service" in said and " 503\n" in said and "\n[]\n" in said
 
 
 def test_clean_up_finds_what_was_made_by_hand(page: list[by_hand_page.Block], learner: Attendee) -> None:

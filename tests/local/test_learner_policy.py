@@ -53,9 +53,9 @@ def aws(folder: Path) -> Iterator[Aws]:
         learner=policies.written(policies.LEARNER, settings),
         managed_policies={
             policies.managed_name(each, NAME): policies.written(each, settings)
-            for each in (policies.LEARNER_SERVICE, policies.BOUNDARY)
+            for each in (*policies.ATTACHED, policies.BOUNDARY)
         },
-        learner_attached=[policies.managed_name(policies.LEARNER_SERVICE, NAME)],
+        learner_attached=[policies.managed_name(each, NAME) for each in policies.ATTACHED],
         record_decisions=True,
     )
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workshop import policies
-from workshop.aws import boundary, images, leftovers, session, stacks, tasks, waiting
+from workshop.aws import boundary, cleaning_sagemaker, images, leftovers, session, stacks, tasks, waiting
 from workshop.aws.failures import explained
 from workshop.aws.leftovers import Leftover
 from workshop.aws.session import Aws
@@ -26,6 +26,7 @@ Step = Callable[[Aws, Say], None]
 DELETE_AT_ONCE = 1000  # the most that s3:DeleteObjects takes
 IMAGES_AT_ONCE = 100  # the most that ecr:BatchDeleteImage takes
 TASK_STOP_SECONDS = 180
+SATISFACTION = "satisfaction/"  # where lab 8 keeps everything, in each of the buckets
 
 
 @dataclass
@@ -70,15 +71,15 @@ def clean(
     return cleaned
 
 
-def empty_bucket(bucket: str, aws: Aws | None = None) -> int:
+def empty_bucket(bucket: str, aws: Aws | None = None, below: str = "") -> int:
     """Delete every version of every object and unfinished uploads; return how many versions there were.
 
-    A bucket that is gone held none.
+    below: a prefix, to leave alone what lies elsewhere. A bucket that is gone held none.
     """
     s3 = (aws or session.current()).client("s3")
     count = 0
     with explained(f"empty the bucket {bucket}"), contextlib.suppress(s3.exceptions.NoSuchBucket):
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=below):
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             count += len(found)
             for batch in _batches(found, DELETE_AT_ONCE):
@@ -89,7 +90,7 @@ def empty_bucket(bucket: str, aws: Aws | None = None) -> int:
                     raise AwsError(
                         f"could not delete s3://{bucket}/{first['Key']}: {first.get('Message', '')}"
                     )
-        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=below):
             for upload in page.get("Uploads", []):
                 s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     return count
@@ -175,6 +176,15 @@ def _models(aws: Aws, say: Say) -> None:
     count = empty_bucket(bucket, aws) if bucket else 0
     if count:
         say(f"emptied {bucket}: {count} objects and versions")
+
+
+def _satisfaction(aws: Aws, say: Say) -> None:
+    """Lab 8's data and models; the buckets are the storage stack's and stay."""
+    outputs = stacks.outputs(None, aws)
+    for name in ("InputBucket", "OutputBucket", "ModelBucket"):
+        count = empty_bucket(outputs[name], aws, SATISFACTION) if name in outputs else 0
+        if count:
+            say(f"emptied s3://{outputs[name]}/{SATISFACTION}: {count} objects and versions")
 
 
 def _stacks(aws: Aws, say: Say) -> None:
@@ -264,6 +274,7 @@ def _batches(entries: list[Any], size: int) -> Iterator[list[Any]]:
 
 EVERYTHING: tuple[Step, ...] = (
     _services,
+    cleaning_sagemaker.clean,
     _tasks,
     _definitions,
     _objects,
@@ -278,5 +289,6 @@ MADE_BY_LAB: dict[int, tuple[Step, ...]] = {
     4: (_tasks, _only("upload"), _objects),
     5: (_tasks, _only("airflow"), _models),
     6: (_services, _only("sentiment", "private-network")),
+    8: (cleaning_sagemaker.clean, _only("satisfaction"), _satisfaction),
 }
 """Lab 1 makes the stacks that hold everything else, so cleaning it is cleaning all."""

@@ -11,8 +11,13 @@ from dataclasses import dataclass
 
 LEARNER = "workshop-learner"
 POLICIES = "cloudformation"
-# Only learner-service-policy.json has rights of these services, and there is room for more of them.
-OF_THE_SERVICE = ("application-autoscaling", "cloudwatch", "elasticloadbalancing", "servicequotas")
+# Only one of the learner's documents has rights of these services, and there is room for more of them.
+OF_SERVICES = {
+    **dict.fromkeys(
+        ("application-autoscaling", "cloudwatch", "elasticloadbalancing", "servicequotas"), "-service"
+    ),
+    **dict.fromkeys(("apigateway", "sagemaker"), "-sagemaker"),
+}
 _DENIED = re.compile(
     r"User: (?P<principal>arn:[^ ]+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
     r"(?: on resource: \"?(?P<resource>[^ \"]+)\"?)?"
@@ -61,8 +66,7 @@ def remedy(text: str) -> str | None:
     elif "resource-based" in denial.policy:
         return f"look at the policy of {denial.resource} itself: it decides on {denial.action} too"
     elif denial.role == LEARNER:
-        of_service = denial.action.partition(":")[0] in OF_THE_SERVICE
-        place = f"{POLICIES}/{'learner-service' if of_service else 'learner'}-policy.json"
+        place = f"{POLICIES}/learner{OF_SERVICES.get(denial.action.partition(':')[0], '')}-policy.json"
         then = "workshop up"
     else:
         matched = _STACK_ROLE.match(denial.role)

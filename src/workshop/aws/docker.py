@@ -121,6 +121,12 @@ def remove(names: Sequence[str], label: str) -> None:
     programs.output_of(["docker", "image", "prune", "--force", "--filter", f"label={label}"], 120)
 
 
+def remove_unused(name: str) -> bool:
+    """Take a name from an image; False if a container is made from it, and it keeps the name."""
+    asked = subprocess.run(["docker", "image", "rm", name], capture_output=True, timeout=120)
+    return asked.returncode == 0
+
+
 def client_that_builds() -> str:
     """A docker command that builds with BuildKit, which the Dockerfiles' cache mounts need.
 

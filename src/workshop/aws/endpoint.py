@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from workshop.errors import TargetError
 
 INSIDE_DOCKER = "WORKSHOP_LOCAL_AWS"
+TRAINING_JOB = "TRAINING_JOB_ARN"
+INSIDE_A_ROLE = ("ECS_CONTAINER_METADATA_URI_V4", TRAINING_JOB)
 LOCAL_FIX = "unset AWS_ENDPOINT_URL and run: workshop up   (or choose the account: --target aws)"
 
 
@@ -48,13 +50,13 @@ def refuse_endpoints(environ: Mapping[str, str]) -> None:
 
 
 def credentials_address(environ: Mapping[str, str], endpoint: str) -> str | None:
-    """Where a task of the local AWS gets its role's credentials; None outside a task.
+    """Where a task or a training job of the local AWS gets its role's credentials; None outside of both.
 
-    Both the address and the task's metadata address must be set, and the host must be the local AWS's own or
+    The address must be set, and what only a task or a training job has, and the host must be the local AWS's own or
     loopback: a shell on a real instance or in CloudShell has such an address too, and that one is not ours.
     """
     address = environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")
-    if not address or not environ.get("ECS_CONTAINER_METADATA_URI_V4"):
+    if not address or not any(environ.get(name) for name in INSIDE_A_ROLE):
         return None
     host = _host(address)
     return address if is_loopback(host) or host == _host(endpoint) else None

@@ -6,6 +6,7 @@ Knows only codes that a person can act on; every other answer of AWS is passed o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -55,11 +56,14 @@ def message_of(error: ClientError) -> str:
 def as_aws_error(error: ClientError, doing: str) -> AwsError:
     code = code_of(error)
     message = message_of(error)
-    return AwsError(
-        f"could not {doing}: {code}: {message}", denials.remedy(message) or REMEDIES.get(code, "")
-    )
+    known = denials.remedy(message) or REMEDIES.get(code, "")
+    if not known and NO_ENDPOINT.search(message):
+        known = "workshop run 8"
+    return AwsError(f"could not {doing}: {code}: {message}", known)
 
 
+# What InvokeEndpoint says with the code ValidationError, which says too little by itself.
+NO_ENDPOINT = re.compile(r"Endpoint \S+ of account \d+ not found")
 NO_ANSWER = (EndpointConnectionError, ConnectionClosedError, ReadTimeoutError)
 
 

@@ -33,6 +33,8 @@ DOCKERFILES = "docker/{name}/Dockerfile", "docker/jobs/Dockerfile"
 """Where an image is described: in a folder of its own, else as one of those that jobs run in."""
 IMAGE_LABEL = "workshop.image"
 ENVIRONMENT_LABEL = "workshop.environment"
+# Names that the local AWS gives to what it builds by itself, in the place of SageMaker's own images.
+BUILT_BY_LOCAL_AWS = "localaws/"
 # What `layout` makes, a configuration and the list of the files that would be copied, is far below this.
 LARGEST_LAYOUT_BYTES = 512 * 1024
 SHOWN_CHARACTERS = 90  # of an instruction, in a list of steps
@@ -223,6 +225,7 @@ def dockerfile_of(name: str, settings: Settings) -> Path:
 def forget(aws: Aws | None = None) -> int:
     """Remove from this machine what was built for this course, and return how many names that were.
 
+    What the local AWS built for itself goes too, unless a container of another course's is made from it.
     Docker's build cache stays, so building again takes seconds; `docker builder prune` empties it.
     """
     aws = aws or session.current()
@@ -231,10 +234,12 @@ def forget(aws: Aws | None = None) -> int:
         return 0
     own = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{aws.name}-"
     host = registry.address(own, aws)[0]
-    mine = [name for name in docker.names(IMAGE_LABEL) if name.startswith((own, f"{host}/{aws.name}-"))]
+    names = docker.names(IMAGE_LABEL)
+    mine = [name for name in names if name.startswith((own, f"{host}/{aws.name}-"))]
     if mine:
         docker.remove(mine, IMAGE_LABEL)
-    return len(mine)
+    shared = [name for name in names if aws.is_local and name.startswith(BUILT_BY_LOCAL_AWS)]
+    return len(mine) + sum(map(docker.remove_unused, shared))
 
 
 def _choose(aws: Aws) -> tuple[str, str]:

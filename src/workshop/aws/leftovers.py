@@ -2,7 +2,8 @@
 
 Try it:  python -c "from workshop.aws import leftovers; print(*leftovers.find(), sep='\n')"
 By tag: what the tagging service knows as workshop=<name>. By name and state: what it does not know, or still
-lists for an hour after it is gone. Deletes nothing.
+lists for an hour after it is gone. API Gateway's are looked for by tag alone: who may list API keys may read them all.
+Deletes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workshop.aws import session, stacks
+from workshop.aws import sagemaker_names, session, stacks
 from workshop.aws.failures import explained
 from workshop.aws.session import Aws
 
@@ -25,6 +26,7 @@ OUTLIVE_THEIR_END = (
     ":instance/",
     ":volume/",
     ":natgateway/",
+    ":transform-job/",
 )
 
 
@@ -51,7 +53,7 @@ def find(aws: Aws | None = None) -> list[Leftover]:
         with explained(f"look for {kind}s"):
             names = [each for each in search(aws)]
         for name in names:
-            found.setdefault(_short(name), Leftover(kind, name, "name"))
+            found.setdefault(_short(name, kind), Leftover(kind, name, "name"))
     for arn in _tagged(aws):
         found.setdefault(_short(arn), Leftover(_kind(arn), arn, "tag"))
     return sorted(found.values(), key=lambda each: (each.kind, each.id))
@@ -181,6 +183,10 @@ def _ours(aws: Aws, names: Iterable[str]) -> Iterable[str]:
     return (name for name in names if is_ours(name, aws))
 
 
+def _sagemaker(kind: str) -> Callable[[Aws], list[str]]:
+    return lambda aws: sagemaker_names.of(kind, aws)
+
+
 _SEARCHES: tuple[tuple[str, Callable[[Aws], Iterable[str]]], ...] = (
     ("stack", _stacks),
     ("task", _tasks),
@@ -189,6 +195,14 @@ _SEARCHES: tuple[tuple[str, Callable[[Aws], Iterable[str]]], ...] = (
     ("bucket", _buckets),
     ("repository", _named("ecr", "describe_repositories", "repositories", "repositoryName")),
     ("log group", _named("logs", "describe_log_groups", "logGroups", "logGroupName")),
+    ("log group of an endpoint", sagemaker_names.log_groups),
+    ("log stream of a job", lambda aws: [stream for _, stream in sagemaker_names.log_streams(aws)]),
+    ("endpoint", _sagemaker("endpoint")),
+    ("endpoint configuration", _sagemaker("endpoint configuration")),
+    ("model", _sagemaker("model")),
+    ("model package group", _sagemaker("model package group")),
+    ("training job", _sagemaker("training job")),
+    ("running transform job", _sagemaker("running transform job")),
     ("function", _named("lambda", "list_functions", "Functions", "FunctionName")),
     ("event rule", _named("events", "list_rules", "Rules", "Name")),
     ("role", _named("iam", "list_roles", "Roles", "RoleName")),
@@ -219,15 +233,22 @@ _SEARCHES: tuple[tuple[str, Callable[[Aws], Iterable[str]]], ...] = (
 def _kind(arn: str) -> str:
     """'ecr repository' of arn:aws:ecr:us-east-1:123456789012:repository/x"""
     parts = arn.split(":", 5)
-    return f"{parts[2]} {parts[5].split('/')[0].split(':')[0]}" if len(parts) > 5 else "resource"
+    return f"{parts[2]} {parts[5].strip('/').split('/')[0].split(':')[0]}" if len(parts) > 5 else "resource"
 
 
-def _short(name: str) -> str:
-    """The name in an ARN, so that a thing found by name and by tag counts once."""
+def _short(name: str, kind: str = "") -> str:
+    """The name in an ARN, so that a thing found by name and by tag counts once.
+
+    In SageMaker an endpoint, its configuration and its model often have one name, and ARNs are in lower case.
+    """
     parts = name.split(":", 5)
+    if kind in sagemaker_names.KINDS:
+        return f"{sagemaker_names.KINDS[kind]}/{name.lower()}"
     if parts[0] != "arn" or len(parts) < 6:
         return name
     resource = parts[5].removesuffix(":*")
+    if parts[2] == "sagemaker":
+        return resource.lower()
     for prefix in ("log-group:", "function:"):
         resource = resource.removeprefix(prefix)
     if resource.startswith("stack/"):

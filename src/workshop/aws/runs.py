@@ -121,7 +121,10 @@ def bring(where: str, aws: Aws | None = None) -> Path:
             return folder
     elif Path(where).is_dir():
         return Path(where)
-    raise JobError(f"there is nothing at '{where}'", "a training run's artefact is OUTPUT/artefact")
+    raise JobError(
+        f"there is nothing at '{where}'",
+        "name what an earlier run left, such as OUTPUT/artefact or OUTPUT/prepared",
+    )
 
 
 def _open_remote(output: str, aws: Aws | None, folder: Path | None) -> Run:

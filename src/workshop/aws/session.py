@@ -22,7 +22,7 @@ from botocore.credentials import ContainerProvider, CredentialResolver
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from workshop import task_metadata
-from workshop.aws.endpoint import credentials_address, local_endpoint, refuse_endpoints
+from workshop.aws.endpoint import TRAINING_JOB, credentials_address, local_endpoint, refuse_endpoints
 from workshop.aws.failures import NO_ANSWER
 from workshop.errors import TargetError
 from workshop.settings import Settings, load
@@ -160,7 +160,7 @@ def _config(target: str) -> Config:
 
 
 def _account_of_task(environ: Mapping[str, str], endpoint: str | None) -> str:
-    """The account of the ECS task that this is, from its metadata; '' outside one.
+    """The account of the ECS task or training job that this is, from what it knows of itself; '' outside of both.
 
     A task need not reach STS: one with an address of its own (awsvpc) has no way to it. The relative address
     of credentials is what ECS gives to tasks alone: CloudShell, whose metadata name another account, has none.
@@ -169,6 +169,9 @@ def _account_of_task(environ: Mapping[str, str], endpoint: str | None) -> str:
         inside = bool(credentials_address(environ, endpoint))
     else:
         inside = bool(environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+    arn = environ.get(TRAINING_JOB, "").split(":")
+    if inside and len(arn) > 5:
+        return arn[4]
     return task_metadata.account(environ) if inside else ""
 
 

@@ -16,6 +16,8 @@ from workshop.aws.session import Aws
 from workshop.errors import AwsError
 
 LOCAL_SOURCE_CIDR = "127.0.0.1/32"
+FUNCTION_OF = {"upload": "classify_upload", "satisfaction": "satisfaction"}
+"""Which of functions/ a stack's CodeKey is the package of."""
 
 
 def fill(
@@ -36,7 +38,7 @@ def fill(
     declared = {entry["ParameterKey"]: entry for entry in read}
     problems = [_unknown(name, list(declared)) for name in given if name not in declared]
     kept = {entry["ParameterKey"] for entry in (stack or {}).get("Parameters", [])}
-    settings = _from_settings(set(declared) - set(given), outputs, aws)
+    settings = _from_settings(concern, set(declared) - set(given), outputs, aws)
     filled: list[dict[str, Any]] = []
     for name, entry in declared.items():
         value = next((str(source[name]) for source in (given, outputs, settings) if name in source), None)
@@ -51,7 +53,7 @@ def fill(
     return filled
 
 
-def _from_settings(wanted: set[str], outputs: Mapping[str, str], aws: Aws) -> dict[str, str]:
+def _from_settings(concern: str, wanted: set[str], outputs: Mapping[str, str], aws: Aws) -> dict[str, str]:
     values = {}
     if "WorkshopName" in wanted:
         values["WorkshopName"] = aws.name
@@ -62,7 +64,9 @@ def _from_settings(wanted: set[str], outputs: Mapping[str, str], aws: Aws) -> di
             "yes"  # nobody else is there; on AWS it is the template's "no" unless asked for
         )
     if "CodeKey" in wanted:
-        values["CodeKey"] = functions.publish("classify_upload", outputs, aws)
+        values["CodeKey"] = functions.publish(FUNCTION_OF[concern], outputs, aws)
+    if "EndpointName" in wanted:
+        values["EndpointName"] = f"{aws.name}-{concern}"
     return values
 
 

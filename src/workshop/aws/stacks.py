@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from workshop.aws import boundary, change_sets, session, stack_parameters, waiting
+from workshop.aws import boundary, change_sets, session, stack_parameters, templates, waiting
 from workshop.aws.failures import explained
 from workshop.aws.session import Aws
 from workshop.aws.stack_events import Event, first_failure, follow, read_all, refused_early
@@ -25,9 +25,22 @@ COURSE = (
     "sentiment",
     "sentiment-service",
     "airflow",
+    "satisfaction",
     "deploy-role",
 )
 """In the order in which they are made: each may need outputs of those before it."""
+LAB_OF = {
+    "network": 1,
+    "storage": 1,
+    "cluster": 1,
+    "upload": 4,
+    "airflow": 5,
+    "private-network": 6,
+    "sentiment": 6,
+    "sentiment-service": 6,
+    "satisfaction": 8,
+}
+"""The lab that makes each."""
 ADMINISTRATORS = ("deploy-role",)
 """Those that a learner can't make, nor take away: they let somebody from outside into the account."""
 
@@ -66,7 +79,7 @@ def outputs(concern: str | None = None, aws: Aws | None = None) -> dict[str, str
     if stack is None:
         raise AwsError(
             f"there is no stack '{stack_name(concern, aws)}' in {aws.region}",
-            f"workshop prepare {_lab_after(concern)}",
+            f"workshop run {LAB_OF.get(concern, 1)}",
         )
     return _outputs(stack)
 
@@ -78,7 +91,8 @@ def output(name: str, aws: Aws | None = None) -> str:
     if name not in found:
         have = ", ".join(sorted(found)) or "none"
         raise AwsError(
-            f"no course stack in {aws.region} has an output '{name}' (outputs: {have})", "workshop prepare 4"
+            f"no course stack in {aws.region} has an output '{name}' (outputs: {have})",
+            f"workshop run {_lab_with(name, aws)}",
         )
     return found[name]
 
@@ -256,7 +270,9 @@ def _failure(name: str, final: str, happened: list[Event], aws: Aws) -> AwsError
     )
 
 
-def _lab_after(concern: str) -> int:
-    """The lab whose start has this stack."""
-    labs = {"network": 2, "storage": 2, "cluster": 3, "upload": 4, "airflow": 6, "private-network": 7}
-    return labs.get(concern, 7 if concern.startswith("sentiment") else 1)
+def _lab_with(output_name: str, aws: Aws) -> int:
+    """The lab that makes the stack with this output, or the first."""
+    for concern, lab in LAB_OF.items():
+        if output_name in templates.read(concern, aws.settings.root).document.get("Outputs", {}):
+            return lab
+    return 1

@@ -89,6 +89,7 @@ def _status(arguments: argparse.Namespace) -> int:
         "holder": place.holder(settings.state_dir / batch.PLACE),
         "things": course.state(settings) if reachable else [],
         "run": _latest_run(settings),
+        "up": _what_is_up(settings) if reachable else None,
     }
     if arguments.json:
         print_json(found)
@@ -96,13 +97,26 @@ def _status(arguments: argparse.Namespace) -> int:
     if settings.target == "local":
         print(_local_line(running))
     print_table([[f"lab {x['lab']}", x["kind"], x["name"], x["status"]] for x in found["things"]])
+    if found["up"]:
+        print(f"what is up costs about {found['up']['usd_per_hour']:.3f} USD an hour on AWS")
+    for line in found["up"]["endpoints"] if found["up"] else ():
+        print(f"  {line}")
     if found["holder"]:
         print(f"in use by process {found['holder'].get('pid')}: {found['holder'].get('command')}")
     if found["run"]:
         print(f"latest run: {found['run']['id']}, {found['run']['status']}")
     if found["run"] and found["run"]["status"] == CUT_OFF:
-        print("  to go on: workshop run 1-4 --resume")
+        print(f"  to go on: workshop run {found['run']['labs']} --resume")
     return 0
+
+
+def _what_is_up(settings: Settings) -> dict[str, Any]:
+    """What an hour of it costs on AWS; endpoints one by one, because no stack shows them."""
+    from workshop.aws import running_costs, session
+
+    aws = session.connect(settings)
+    endpoints = [f"{item.what}: {item.usd:.3f} USD an hour" for item in running_costs.endpoints(aws)]
+    return {"usd_per_hour": round(running_costs.now(aws).usd_per_hour, 4), "endpoints": endpoints}
 
 
 def _local_line(running: Any) -> str:
@@ -124,7 +138,8 @@ def _latest_run(settings: Settings) -> dict[str, Any] | None:
     status = newest.get("status")
     if status == "running" and not place.holder(settings.state_dir / batch.PLACE):
         status = CUT_OFF  # killed before it could write how it ended
-    return {"id": newest.id, "status": status, "folder": str(newest.folder)}
+    labs = batch.span_of(newest)
+    return {"id": newest.id, "status": status, "labs": labs, "folder": str(newest.folder)}
 
 
 def _clean(arguments: argparse.Namespace) -> int:

@@ -37,7 +37,12 @@ def _add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     run.add_argument(
         "-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE", help="a parameter"
     )
-    run.add_argument("--on", choices=("here", "ecs"), default="here", help="where a job runs (default: here)")
+    run.add_argument(
+        "--on",
+        choices=("here", "ecs", "sagemaker"),
+        default="here",
+        help="where a job runs: here (the default), in an ECS task, or in a training job of SageMaker's",
+    )
     run.add_argument(
         "--size", choices=("cpu", "gpu"), default="cpu", help="what a job asks of ECS (default: cpu)"
     )
@@ -106,15 +111,27 @@ def _run_labs(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run_job(arguments: argparse.Namespace, settings: Settings) -> int:
-    from workshop import job_outputs, jobs, local, parameters
+    from workshop import training_container
+
+    with training_container.telling_failure():
+        return _job(arguments, settings)
+
+
+def _job(arguments: argparse.Namespace, settings: Settings) -> int:
+    from workshop import job_outputs, jobs, local, parameters, training_container
 
     job = jobs.load(arguments.what, settings)
     given = jobs.from_environment(job, os.environ) | parameters.split(arguments.pairs)
     jobs.validate(job, given)
     if arguments.on == "ecs":
         _confirm(f"run {job.name} on ECS", 3, settings, arguments.yes)
-        if settings.target == "local":
-            local.up(settings)
+    elif arguments.on == "sagemaker" and settings.target == "aws":
+        from workshop import spending
+
+        stacks = ("storage", "satisfaction")
+        spending.confirm_stacks(f"run {job.name} on SageMaker", stacks, settings, arguments.yes)
+    if arguments.on != "here" and settings.target == "local":
+        local.up(settings)
     result = jobs.run(
         job.name,
         given,
@@ -127,6 +144,7 @@ def _run_job(arguments: argparse.Namespace, settings: Settings) -> int:
         workers=arguments.workers,
         shell=arguments.shell,
     )
+    training_container.keep_artefact(result.output)
     if arguments.json:
         print_json(result.as_dict())
         return 0

@@ -30,6 +30,7 @@ from workshop.serving.hot_routes import (
 from workshop.serving.in_service import InService
 from workshop.serving.metrics import CONTENT_TYPE, Metrics
 
+Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI wants them described
 DESCRIPTION = f"""Tells the sentiment of texts, with the network that the workshop has trained and published.
 
 A body has at most {messages.LARGEST_BODY_BYTES} bytes; a text has 1 to {messages.LONGEST_TEXT} characters,
@@ -114,6 +115,8 @@ def _add_hot(app: Service, path: str, takes: str, gives: str, summary: str) -> N
         422: "The body is JSON, and not what this route takes",
         503: "No model is in service yet",
     }
+    responses: Responses = {200: _answer(gives, "The answer")}
+    responses |= {code: _answer("Refusal", text) for code, text in refused.items()}
     app.add_api_route(
         path,
         unreached,
@@ -121,8 +124,7 @@ def _add_hot(app: Service, path: str, takes: str, gives: str, summary: str) -> N
         summary=summary,
         operation_id=path.strip("/"),
         response_model=None,
-        responses={200: _answer(gives, "The answer")}
-        | {code: _answer("Refusal", text) for code, text in refused.items()},
+        responses=responses,
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(takes)}}}
         },
@@ -142,7 +144,7 @@ def _add_others(app: Service, in_service: InService, metrics: Metrics) -> None:
         """Requests by path and status, latency, texts, and the model in service, in Prometheus's text format."""
         return Response(metrics.text(), media_type=None, headers={"content-type": CONTENT_TYPE})
 
-    for path, call, responses in (
+    routes: tuple[tuple[str, Callable[[], Any], Responses], ...] = (
         ("/ping", ping, {200: _answer("Working", "The process answers")}),
         (
             "/healthz",
@@ -154,7 +156,8 @@ def _add_others(app: Service, in_service: InService, metrics: Metrics) -> None:
             prometheus,
             {200: {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}},
         ),
-    ):
+    )
+    for path, call, responses in routes:
         app.add_api_route(
             path,
             call,

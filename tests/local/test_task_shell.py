@@ -66,8 +66,11 @@ def test_shell_has_the_containers_variables_and_folder(here, task):
     person.type("echo $FROM_IMAGE-$ECS_CONTAINER_METADATA_URI_V4 ${AWS_SECRET_ACCESS_KEY-none}\r")
     person.sees("1-http://127.0.0.1:")
     person.sees(" none")
+    person.type("PS1=re'ady> '\r")
+    person.sees("ready> ")
     person.type("readlink /proc/self/cwd\r")
     person.sees("/engine/")
+    person.sees("ready> ")  # a Ctrl-D while a command runs is that command's, and the shell never hears it
     person.type("\x04")
     assert person.exit_code() == 0
 
